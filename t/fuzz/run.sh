@@ -1,0 +1,70 @@
+#!/bin/bash
+#
+# run.sh DIR SECONDS FUZZER...: shares the time among the fuzz targets, two
+# at a time; new inputs stay in DIR, findings end the run with an error.
+#
+# SPDX-License-Identifier: Apache-2.0
+
+set -u
+
+dir=$1 seconds=$2
+shift 2
+
+if [ $# -eq 0 ]; then
+    echo "no fuzz targets"
+    exit 1
+fi
+
+top=$(cd "$(dirname "$0")" && pwd)
+lanes=$(nproc)
+[ "$lanes" -gt 2 ] && lanes=2
+
+each=$((seconds * lanes / $#))
+[ "$each" -lt 1 ] && each=1
+
+one()
+{
+    local fuzzer=$1 name options=
+    name=$(basename "$fuzzer")
+
+    mkdir -p "$dir/corpus/$name"
+    [ -d "$top/corpus/$name" ] || mkdir -p "$dir/seed/$name"
+    [ -f "$top/$name.dict" ] && options="-dict=$top/$name.dict"
+
+    seed=$top/corpus/$name
+    [ -d "$seed" ] || seed=$dir/seed/$name
+
+    if ! "$fuzzer" -max_total_time="$each" -timeout=10 -rss_limit_mb=2048 \
+            -print_final_stats=1 -artifact_prefix="$dir/$name-" $options \
+            "$dir/corpus/$name" "$seed" > "$dir/$name.log" 2>&1
+    then
+        tail -n 60 "$dir/$name.log"
+        echo "$name: failed; the input is beside $dir/$name.log"
+        return 1
+    fi
+
+    echo "$name: ${each} s," \
+         "$(sed -n 's/^stat::number_of_executed_units: *//p' \
+                "$dir/$name.log") runs"
+}
+
+rc=0
+pids=
+
+for fuzzer in "$@"; do
+    one "$fuzzer" &
+    pids="$pids $!"
+
+    if [ "$(echo $pids | wc -w)" -ge "$lanes" ]; then
+        set -- $pids
+        wait "$1" || rc=1
+        shift
+        pids=$*
+    fi
+done
+
+for pid in $pids; do
+    wait "$pid" || rc=1
+done
+
+exit $rc
