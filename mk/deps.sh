@@ -1,0 +1,97 @@
+#!/bin/bash
+#
+# deps.sh [build|test|demo]...: installs the Debian and npm packages that are
+# missing; without an argument for all of them.  Asks apt only if something is
+# missing; sudo when not root.
+#
+# SPDX-License-Identifier: Apache-2.0
+
+set -eu
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+
+# package, or package:command where another package may bring the command
+
+build='gcc make perl binutils libc6-dev dpkg-dev nginx nginx-dev libssl-dev
+       libpcre2-dev zlib1g-dev libcurl4-openssl-dev libyajl-dev'
+
+demo="$build openssl postgresql postgresql-client libnginx-mod-stream
+      ca-certificates python3:python3"
+
+test="$demo clang cppcheck libcmocka-dev libio-socket-ssl-perl
+      libmojolicious-perl libdbd-pg-perl python3-psycopg python3-asyncpg
+      default-jdk-headless:javac libpostgresql-jdbc-java golang-go:go
+      golang-github-lib-pq-dev nodejs:node npm:npm"
+
+[ $# -gt 0 ] || set -- build demo test
+
+packages=
+for group in "$@"; do
+    packages="$packages ${!group}"
+done
+
+installed()
+{
+    dpkg-query -W -f '${db:Status-Status}\n' "$1" 2> /dev/null \
+        | grep -qx installed
+}
+
+missing=
+for package in $(echo $packages | tr ' ' '\n' | LC_ALL=C sort -u); do
+    case $package in
+        *:*)  command -v "${package#*:}" > /dev/null \
+                  || missing="$missing ${package%:*}" ;;
+        *)    installed "$package" || missing="$missing $package" ;;
+    esac
+done
+
+as_root()
+{
+    if [ "$(id -u)" -eq 0 ]; then
+        env DEBIAN_FRONTEND=noninteractive "$@"
+    else
+        sudo env DEBIAN_FRONTEND=noninteractive "$@"
+    fi
+}
+
+updated=no
+
+install()
+{
+    echo "installing: $*"
+
+    if [ $updated = no ]; then
+        as_root apt-get -q -q update
+        updated=yes
+    fi
+
+    as_root apt-get -q -q -y --no-install-recommends \
+        -o Dpkg::Options::=--force-confold install "$@" > /dev/null
+}
+
+[ -z "$missing" ] || install $missing
+
+# libFuzzer and the sanitizers of clang stand in a package of its version
+
+case " $packages " in
+    *" clang "*)
+        version=$(clang -dumpversion | cut -d. -f1)
+        rt=libclang-rt-$version-dev
+        installed "$rt" || install "$rt"
+        ;;
+esac
+
+case " $packages " in
+    *" nodejs:node "*)
+        if [ -f "$top/t/js/package.json" ]; then
+            lock=$top/t/js/package-lock.json
+            stamp=$top/t/js/node_modules/.package-lock.json
+
+            if [ ! -f "$stamp" ] || [ "$lock" -nt "$stamp" ]; then
+                echo "installing: npm packages of t/js"
+                (cd "$top/t/js" && npm ci --no-audit --no-fund --silent)
+                touch "$stamp"
+            fi
+        fi
+        ;;
+esac

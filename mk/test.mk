@@ -1,0 +1,50 @@
+# Tests against a real nginx, and the nginx builds that they need.
+
+ASAN_CFLAGS  := -O1 -g -fno-omit-frame-pointer -DNGX_DEBUG_PALLOC=1 \
+                -fsanitize=address,undefined -fno-sanitize=alignment \
+                -fno-sanitize=pointer-overflow,nonnull-attribute \
+                -Wno-error=maybe-uninitialized
+ASAN_LDFLAGS := -fsanitize=address,undefined
+
+PROVE        := prove -I t/lib --timer -j $(JOBS)
+TESTS        ?= $(sort $(wildcard t/*.t))
+
+# what runs against the nginx of a newer suite
+SMOKE        := t/00-config.t t/10-endpoint.t t/20-auth.t t/30-tls.t \
+                t/80-reload.t
+
+export BUILD
+
+.PHONY: test prove asan prove-asan newer prove-newer
+
+test:                     ## everything that CI runs; needs the network once
+	+@mk/test.sh
+
+prove: module             ## t/*.t against Debian's nginx (TESTS=, JOBS=)
+	$(PROVE) $(TESTS)
+
+asan:                     ## nginx with the module, ASan and UBSan
+	@mk/nginx-source.pl same $(BUILD)/nginx-same
+	+@mk/build-nginx.sh --out $(BUILD)/asan --src $(BUILD)/nginx-same/src \
+	    --static --cc gcc --cflags '$(ASAN_CFLAGS)' \
+	    --ldflags '$(ASAN_LDFLAGS)'
+	@echo "$(BUILD)/asan/nginx"
+
+prove-asan: asan          ## t/*.t against the sanitizer build
+	NEON_NGINX=$(BUILD)/asan/nginx NEON_MODULE= NEON_STREAM_MODULE= \
+	    $(PROVE) $(TESTS)
+
+newer:                    ## the newest nginx of the mirror, dynamic and static
+	@mk/nginx-source.pl newer $(BUILD)/nginx-newer
+	+@mk/build-nginx.sh --out $(BUILD)/newer \
+	    --src $(BUILD)/nginx-newer/src --nginx
+	+@mk/build-nginx.sh --out $(BUILD)/newer-static \
+	    --src $(BUILD)/nginx-newer/src --static
+	@echo "$(BUILD)/newer/nginx $(BUILD)/newer-static/nginx"
+
+prove-newer: newer        ## some t/*.t against the newer nginx
+	NEON_NGINX=$(BUILD)/newer/nginx NEON_STREAM_MODULE= \
+	    NEON_MODULE=$(BUILD)/newer/ngx_neon_proxy_module.so \
+	    $(PROVE) $(filter $(SMOKE),$(TESTS))
+	NEON_NGINX=$(BUILD)/newer-static/nginx NEON_STREAM_MODULE= \
+	    NEON_MODULE= $(PROVE) $(filter $(SMOKE),$(TESTS))

@@ -1,0 +1,52 @@
+# wire/ alone: unit tests (cmocka) and fuzz targets (libFuzzer), no nginx.
+
+WIRE      := ngx_neon_proxy_module/wire
+WIRE_SRCS := $(sort $(wildcard $(WIRE)/*.c))
+WIRE_HDRS := $(wildcard $(WIRE)/*.h t/unit/*.h t/fuzz/*.h)
+
+WIRE_WARN := -std=c99 -Wall -Wextra -Wconversion -Werror
+TEST_WARN := -std=gnu99 -Wall -Wextra -Wno-unused-parameter -Werror
+SANITIZE  := -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all \
+             -fsanitize=address,undefined
+
+UNIT_DIR   = $(BUILD)/unit-$(notdir $(CC))
+UNIT_TESTS = $(patsubst t/unit/%.c,$(UNIT_DIR)/%, \
+                 $(sort $(wildcard t/unit/test_*.c)))
+UNIT_OBJS  = $(patsubst $(WIRE)/%.c,$(UNIT_DIR)/%.o,$(WIRE_SRCS))
+
+FUZZ_DIR   = $(BUILD)/fuzz
+FUZZERS    = $(patsubst t/fuzz/%.c,$(FUZZ_DIR)/%, \
+                 $(sort $(wildcard t/fuzz/fuzz_*.c)))
+FUZZ_OBJS  = $(patsubst $(WIRE)/%.c,$(FUZZ_DIR)/%.o,$(WIRE_SRCS))
+
+.PHONY: unit fuzz fuzz-build
+.SECONDARY: $(UNIT_OBJS) $(FUZZ_OBJS)
+
+unit: $(UNIT_TESTS)       ## unit tests of wire/ under ASan and UBSan (CC=)
+	@set -e; for t in $(UNIT_TESTS); do \
+	    $$t > $$t.log 2>&1 || { cat $$t.log; echo "$$t failed"; exit 1; }; \
+	    grep -h 'PASSED' $$t.log | sed "s|^|$$(basename $$t): |"; \
+	done
+
+fuzz: $(FUZZERS)          ## every fuzz target, FUZZ_TIME seconds in all
+	@t/fuzz/run.sh $(FUZZ_DIR) $(FUZZ_TIME) $(FUZZERS)
+
+fuzz-build: $(FUZZERS)
+
+$(UNIT_DIR)/%.o: $(WIRE)/%.c $(WIRE_HDRS) | $(UNIT_DIR)
+	$(CC) $(WIRE_WARN) $(SANITIZE) -I$(WIRE) -c -o $@ $<
+
+$(UNIT_DIR)/%: t/unit/%.c $(UNIT_OBJS) $(WIRE_HDRS) | $(UNIT_DIR)
+	$(CC) $(TEST_WARN) $(SANITIZE) -I$(WIRE) -It/unit -o $@ $< \
+	    $(UNIT_OBJS) -lcmocka -lcrypto
+
+$(FUZZ_DIR)/%.o: $(WIRE)/%.c $(WIRE_HDRS) | $(FUZZ_DIR)
+	$(CLANG) $(WIRE_WARN) $(SANITIZE) -fsanitize=fuzzer-no-link -I$(WIRE) \
+	    -c -o $@ $<
+
+$(FUZZ_DIR)/%: t/fuzz/%.c $(FUZZ_OBJS) $(WIRE_HDRS) | $(FUZZ_DIR)
+	$(CLANG) $(TEST_WARN) $(SANITIZE) -fsanitize=fuzzer -I$(WIRE) -o $@ $< \
+	    $(FUZZ_OBJS) -lcrypto
+
+$(UNIT_DIR) $(FUZZ_DIR):
+	@mkdir -p $@

@@ -1,0 +1,86 @@
+/*
+ * The configuration of one `neon_proxy NAME { ... }` block, parsed in face/
+ * and read by all rooms.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#ifndef NGX_NEON_CONF_H
+#define NGX_NEON_CONF_H
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_thread_pool.h>
+#include <ngx_thread_pool.h>
+
+
+/* delay(n) = base * factor^(n-1) with jitter; attempts bound the tries */
+
+typedef struct {
+    ngx_uint_t              attempts;
+    ngx_msec_t              base;
+    ngx_uint_t              factor;           /* in thousandths */
+} ngx_neon_retry_t;
+
+
+typedef enum {
+    NGX_NEON_SSL_AUTO = 0,                    /* verify-full where the control
+                                                 plane gives server_name */
+    NGX_NEON_SSL_OFF,
+    NGX_NEON_SSL_PREFER,
+    NGX_NEON_SSL_REQUIRE,
+    NGX_NEON_SSL_VERIFY_FULL
+} ngx_neon_ssl_e;
+
+
+typedef enum {
+    NGX_NEON_FORWARD_ALL = 0,
+    NGX_NEON_FORWARD_NEON
+} ngx_neon_forward_e;
+
+
+/* names of the one or other kind of control plane: control/ngx_neon_ctl.h */
+typedef struct ngx_neon_ctl_s  ngx_neon_ctl_t;
+
+
+typedef struct {
+    ngx_str_t               name;
+
+    u_char                 *file;             /* of the first mention */
+    ngx_uint_t              line;
+    unsigned                defined:1;        /* the block itself was seen */
+
+    ngx_str_t               zone_name;
+    size_t                  zone_size;
+    ngx_shm_zone_t         *zone;
+
+    ngx_neon_ctl_t         *ctl;
+    void                   *ctl_conf;         /* owned by ctl */
+
+    ngx_array_t            *domains;          /* of ngx_str_t; NULL: "*" */
+
+    ngx_resolver_t         *resolver;         /* NULL: thread pool */
+    ngx_msec_t              resolver_timeout;
+
+    ngx_neon_retry_t        wake_retry;
+    ngx_neon_retry_t        connect_retry;
+    ngx_msec_t              connect_timeout;
+    ngx_msec_t              login_timeout;
+    ngx_msec_t              client_timeout;
+    ngx_msec_t              wake_timeout;
+
+    ngx_uint_t              compute_ssl;      /* ngx_neon_ssl_e */
+    ngx_str_t               compute_ssl_trusted_certificate;
+    ngx_ssl_t              *ssl;              /* towards computes */
+
+    ngx_flag_t              tls_required;     /* NGX_CONF_UNSET: where the
+                                                 server has a certificate */
+    ngx_uint_t              forward_parameters;
+
+    ngx_thread_pool_t      *threads;          /* PBKDF2, getaddrinfo */
+} ngx_neon_conf_t;
+
+
+#endif /* NGX_NEON_CONF_H */

@@ -1,0 +1,163 @@
+/*
+ * What control planes share when they fill in an answer.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "ngx_neon_ctl_answer.h"
+#include "ngx_neon_url.h"
+
+
+#define NGX_NEON_CTL_NAME_MAX  128        /* of a name in a log line */
+
+
+ngx_str_t
+ngx_neon_ctl_printable(ngx_pool_t *pool, ngx_str_t *text, size_t max)
+{
+    size_t     i, len;
+    ngx_str_t  s;
+
+    ngx_str_null(&s);
+
+    len = text->len;
+
+    if (len > max) {
+        len = max;
+
+        /* not in the middle of a UTF-8 sequence */
+
+        while (len && (text->data[len] & 0xc0) == 0x80) {
+            len--;
+        }
+    }
+
+    s.data = ngx_pnalloc(pool, len + 1);
+    if (s.data == NULL) {
+        return s;
+    }
+
+    for (i = 0; i < len; i++) {
+        s.data[i] = (text->data[i] < 0x20 || text->data[i] == 0x7f)
+                    ? '?' : text->data[i];
+    }
+
+    s.data[len] = '\0';
+    s.len = len;
+
+    return s;
+}
+
+
+void
+ngx_neon_ctl_fail(ngx_neon_ctl_request_t *r, ngx_neon_reason_e reason,
+    const char *detail)
+{
+    r->rc = NGX_ERROR;
+    r->access = NULL;
+    r->node = NULL;
+
+    r->reason = reason;
+    r->detail.data = (u_char *) detail;
+    r->detail.len = ngx_strlen(detail);
+}
+
+
+ngx_neon_access_t *
+ngx_neon_ctl_access(ngx_neon_ctl_request_t *r)
+{
+    ngx_neon_access_t  *access;
+
+    access = ngx_pcalloc(r->pool, sizeof(ngx_neon_access_t));
+
+    if (access == NULL) {
+        ngx_neon_ctl_fail(r, NGX_NEON_REASON_INTERNAL, "no memory");
+        return NULL;
+    }
+
+    r->rc = NGX_OK;
+    r->access = access;
+
+    return access;
+}
+
+
+void
+ngx_neon_ctl_verifier(ngx_neon_ctl_request_t *r, ngx_neon_access_t *access,
+    ngx_str_t *secret)
+{
+    ngx_str_t  role, endpoint;
+
+    if (secret->len == 0) {
+        return;
+    }
+
+    if (neon_scram_verifier_parse(&access->verifier,
+                                  neon_str(secret->data, secret->len))
+        == NEON_OK)
+    {
+        access->found = 1;
+        return;
+    }
+
+    ngx_memzero(&access->verifier, sizeof(neon_scram_verifier_t));
+
+    role = ngx_neon_ctl_printable(r->pool, &r->role, NGX_NEON_CTL_NAME_MAX);
+    endpoint = ngx_neon_ctl_printable(r->pool, &r->endpoint,
+                                      NGX_NEON_CTL_NAME_MAX);
+
+    ngx_log_error(NGX_LOG_WARN, r->log, 0,
+                  "role \"%V\" of endpoint \"%V\" has no SCRAM-SHA-256 "
+                  "verifier but another kind of secret: it cannot log in",
+                  &role, &endpoint);
+}
+
+
+ngx_int_t
+ngx_neon_ctl_address(ngx_neon_node_t *node, ngx_pool_t *pool, ngx_str_t *text,
+    const char **err)
+{
+    u_char     *p, *last, *colon;
+    ngx_str_t   host;
+
+    p = text->data;
+    last = p + text->len;
+
+    for (colon = last; colon > p && colon[-1] != ':'; colon--) {
+        /* void */
+    }
+
+    node->port = (colon == p) ? 0 : ngx_neon_url_port(colon, last - colon);
+
+    if (node->port == 0) {
+        *err = "no port from 1 to 65535";
+        return NGX_ERROR;
+    }
+
+    host.data = p;
+    host.len = colon - 1 - p;
+
+    if (host.len > 2 && p[0] == '[' && p[host.len - 1] == ']') {
+        host.data++;
+        host.len -= 2;
+
+        if (ngx_strlchr(host.data, host.data + host.len, ':') == NULL) {
+            host.len = 0;
+        }
+    }
+
+    if (!ngx_neon_url_host_valid(&host) && !ngx_neon_url_host_literal(&host)) {
+        *err = "no valid host";
+        return NGX_ERROR;
+    }
+
+    node->host.data = ngx_pnalloc(pool, host.len + 1);
+    if (node->host.data == NULL) {
+        *err = "no memory";
+        return NGX_ERROR;
+    }
+
+    *ngx_cpymem(node->host.data, host.data, host.len) = '\0';
+    node->host.len = host.len;
+
+    return NGX_OK;
+}

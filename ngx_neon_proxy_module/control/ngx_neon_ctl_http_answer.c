@@ -1,0 +1,210 @@
+/*
+ * Neon's HTTP API: what is answered.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "ngx_neon_ctl_http_answer.h"
+#include "ngx_neon_ctl_answer.h"
+#include "ngx_neon_ctl_error.h"
+#include "ngx_neon_ctl_json.h"
+#include "ngx_neon_url.h"
+
+
+#define NGX_NEON_CTL_HTTP_ID_MAX  128
+
+
+static const char *ngx_neon_ctl_http_access(ngx_neon_ctl_request_t *r,
+    ngx_neon_ctl_json_t *json);
+static const char *ngx_neon_ctl_http_allowed(ngx_neon_ctl_request_t *r,
+    ngx_neon_access_t *access, ngx_array_t *list);
+static const char *ngx_neon_ctl_http_node(ngx_neon_ctl_request_t *r,
+    ngx_neon_ctl_json_t *json);
+static ngx_str_t ngx_neon_ctl_http_cold_start(ngx_str_t *text);
+
+
+static ngx_str_t  ngx_neon_ctl_http_cold_starts[] = {
+    ngx_string("unknown"),
+    ngx_string("warm"),
+    ngx_string("pool_hit"),
+    ngx_string("pool_miss"),
+    ngx_null_string
+};
+
+
+void
+ngx_neon_ctl_http_answer(ngx_neon_ctl_request_t *r, ngx_uint_t status,
+    ngx_str_t *body, ngx_pool_t *temp)
+{
+    const char           *err;
+    ngx_neon_ctl_json_t   json;
+
+    if (status < 200 || status > 299) {
+        if (ngx_neon_ctl_error_status(r, status, body, temp) == NGX_DECLINED) {
+            (void) ngx_neon_ctl_access(r);
+        }
+
+        return;
+    }
+
+    if (ngx_neon_ctl_json_parse(&json, body, temp, &err) == NGX_OK) {
+        err = (r->call == NGX_NEON_CTL_ACCESS)
+              ? ngx_neon_ctl_http_access(r, &json)
+              : ngx_neon_ctl_http_node(r, &json);
+    }
+
+    if (err) {
+        ngx_neon_ctl_error_answer(r, status, err);
+    }
+}
+
+
+static const char *
+ngx_neon_ctl_http_access(ngx_neon_ctl_request_t *r, ngx_neon_ctl_json_t *json)
+{
+    ngx_neon_access_t  *access;
+
+    access = ngx_neon_ctl_access(r);
+    if (access == NULL) {
+        return "no memory";
+    }
+
+    ngx_neon_ctl_verifier(r, access, &json->role_secret);
+
+    access->block_public = json->block_public;
+    access->block_vpc = json->block_vpc;
+    access->project_id = ngx_neon_ctl_printable(r->pool, &json->project_id,
+                                                NGX_NEON_CTL_HTTP_ID_MAX);
+    access->account_id = ngx_neon_ctl_printable(r->pool, &json->account_id,
+                                                NGX_NEON_CTL_HTTP_ID_MAX);
+
+    return ngx_neon_ctl_http_allowed(r, access, json->allowed_ips);
+}
+
+
+static const char *
+ngx_neon_ctl_http_allowed(ngx_neon_ctl_request_t *r,
+    ngx_neon_access_t *access, ngx_array_t *list)
+{
+    ngx_str_t        *s, name, endpoint;
+    ngx_uint_t        i;
+    neon_ip_range_t  *range, parsed;
+
+    if (list == NULL || list->nelts == 0) {
+        return NULL;
+    }
+
+    /* an entry that is not understood admits nobody, and no one else */
+
+    access->restricted = 1;
+
+    access->allowed_ips = ngx_array_create(r->pool, list->nelts,
+                                           sizeof(neon_ip_range_t));
+    if (access->allowed_ips == NULL) {
+        return "no memory";
+    }
+
+    s = list->elts;
+
+    for (i = 0; i < list->nelts; i++) {
+
+        if (neon_ip_range_parse(&parsed, neon_str(s[i].data, s[i].len))
+            != NEON_OK)
+        {
+            name = ngx_neon_ctl_printable(r->pool, &s[i],
+                                          NGX_NEON_CTL_HTTP_ID_MAX);
+            endpoint = ngx_neon_ctl_printable(r->pool, &r->endpoint,
+                                              NGX_NEON_CTL_HTTP_ID_MAX);
+
+            ngx_log_error(NGX_LOG_WARN, r->log, 0,
+                          "\"%V\" in allowed_ips of endpoint \"%V\" is not an "
+                          "address, block or range: it admits nobody",
+                          &name, &endpoint);
+            continue;
+        }
+
+        range = ngx_array_push(access->allowed_ips);
+        if (range == NULL) {
+            return "no memory";
+        }
+
+        *range = parsed;
+    }
+
+    return NULL;
+}
+
+
+static const char *
+ngx_neon_ctl_http_node(ngx_neon_ctl_request_t *r, ngx_neon_ctl_json_t *json)
+{
+    ngx_pool_t       *pool;
+    const char       *err;
+    ngx_neon_node_t  *node;
+
+    pool = r->pool;
+
+    node = ngx_pcalloc(pool, sizeof(ngx_neon_node_t));
+    if (node == NULL) {
+        return "no memory";
+    }
+
+    if (json->address.len == 0) {
+        return "no address";
+    }
+
+    if (ngx_neon_ctl_address(node, pool, &json->address, &err) != NGX_OK) {
+        return err;
+    }
+
+    if (json->server_name.data) {
+        if (!ngx_neon_url_host_valid(&json->server_name)
+            && !ngx_neon_url_host_literal(&json->server_name))
+        {
+            return "no valid server_name";
+        }
+
+        node->server_name = ngx_neon_ctl_printable(pool, &json->server_name,
+                                                   NGX_NEON_URL_HOST_MAX);
+
+        /* it asks for verified TLS, which must not be lost silently */
+
+        if (node->server_name.len == 0) {
+            return "no memory";
+        }
+    }
+
+    node->ssl = NGX_NEON_SSL_AUTO;
+
+    node->endpoint_id = ngx_neon_ctl_printable(pool, &json->aux_endpoint_id,
+                                               NGX_NEON_CTL_HTTP_ID_MAX);
+    node->project_id = ngx_neon_ctl_printable(pool, &json->aux_project_id,
+                                              NGX_NEON_CTL_HTTP_ID_MAX);
+    node->branch_id = ngx_neon_ctl_printable(pool, &json->aux_branch_id,
+                                             NGX_NEON_CTL_HTTP_ID_MAX);
+    node->compute_id = ngx_neon_ctl_printable(pool, &json->aux_compute_id,
+                                              NGX_NEON_CTL_HTTP_ID_MAX);
+    node->cold_start = ngx_neon_ctl_http_cold_start(&json->aux_cold_start);
+
+    r->rc = NGX_OK;
+    r->node = node;
+
+    return NULL;
+}
+
+
+static ngx_str_t
+ngx_neon_ctl_http_cold_start(ngx_str_t *text)
+{
+    ngx_str_t  *s;
+
+    for (s = ngx_neon_ctl_http_cold_starts; s->len; s++) {
+        if (s->len == text->len
+            && ngx_memcmp(s->data, text->data, s->len) == 0)
+        {
+            return *s;
+        }
+    }
+
+    return ngx_neon_ctl_http_cold_starts[0];
+}

@@ -1,0 +1,207 @@
+/*
+ * The core module: blocks, and what each worker needs.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "ngx_neon_proxy_module.h"
+
+#include "ngx_neon_curl.h"
+
+
+static void *ngx_neon_proxy_create_conf(ngx_cycle_t *cycle);
+static char *ngx_neon_proxy_init_conf(ngx_cycle_t *cycle, void *conf);
+static char *ngx_neon_proxy_block(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static ngx_int_t ngx_neon_proxy_init_process(ngx_cycle_t *cycle);
+static void ngx_neon_proxy_exit_process(ngx_cycle_t *cycle);
+
+
+static ngx_command_t  ngx_neon_proxy_commands[] = {
+
+    { ngx_string("neon_proxy"),
+      NGX_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
+      ngx_neon_proxy_block,
+      0,
+      0,
+      NULL },
+
+      ngx_null_command
+};
+
+
+static ngx_core_module_t  ngx_neon_proxy_module_ctx = {
+    ngx_string("neon_proxy"),
+    ngx_neon_proxy_create_conf,
+    ngx_neon_proxy_init_conf
+};
+
+
+ngx_module_t  ngx_neon_proxy_module = {
+    NGX_MODULE_V1,
+    &ngx_neon_proxy_module_ctx,            /* module context */
+    ngx_neon_proxy_commands,               /* module directives */
+    NGX_CORE_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    ngx_neon_proxy_init_process,           /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    ngx_neon_proxy_exit_process,           /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static void *
+ngx_neon_proxy_create_conf(ngx_cycle_t *cycle)
+{
+    ngx_neon_main_conf_t  *nmcf;
+
+    nmcf = ngx_pcalloc(cycle->pool, sizeof(ngx_neon_main_conf_t));
+    if (nmcf == NULL) {
+        return NULL;
+    }
+
+    if (ngx_array_init(&nmcf->proxies, cycle->pool, 4,
+                       sizeof(ngx_neon_conf_t *))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return nmcf;
+}
+
+
+static char *
+ngx_neon_proxy_init_conf(ngx_cycle_t *cycle, void *conf)
+{
+    ngx_neon_main_conf_t  *nmcf = conf;
+
+    ngx_uint_t         i;
+    ngx_neon_conf_t  **proxy;
+
+    proxy = nmcf->proxies.elts;
+
+    for (i = 0; i < nmcf->proxies.nelts; i++) {
+        if (!proxy[i]->defined) {
+            ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                          "unknown neon_proxy \"%V\" in %s:%ui: there is no"
+                          " block \"neon_proxy %V { ... }\"",
+                          &proxy[i]->name, proxy[i]->file, proxy[i]->line,
+                          &proxy[i]->name);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+ngx_neon_conf_t *
+ngx_neon_proxy_get(ngx_conf_t *cf, ngx_str_t *name)
+{
+    ngx_uint_t             i;
+    ngx_neon_conf_t      **proxy;
+    ngx_neon_main_conf_t  *nmcf;
+
+    nmcf = (ngx_neon_main_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
+                                                 ngx_neon_proxy_module);
+    proxy = nmcf->proxies.elts;
+
+    for (i = 0; i < nmcf->proxies.nelts; i++) {
+        if (proxy[i]->name.len == name->len
+            && ngx_strncmp(proxy[i]->name.data, name->data, name->len) == 0)
+        {
+            return proxy[i];
+        }
+    }
+
+    proxy = ngx_array_push(&nmcf->proxies);
+    if (proxy == NULL) {
+        return NULL;
+    }
+
+    *proxy = ngx_neon_proxy_create(cf, name);
+
+    return *proxy;
+}
+
+
+static char *
+ngx_neon_proxy_block(ngx_conf_t *cf, ngx_command_t *cmd, void *dummy)
+{
+    char                 *rv;
+    ngx_str_t            *value;
+    ngx_conf_t            save;
+    ngx_neon_conf_t      *conf;
+    ngx_neon_conf_ctx_t   ctx;
+
+    value = cf->args->elts;
+
+    conf = ngx_neon_proxy_get(cf, &value[1]);
+    if (conf == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->defined) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "duplicate neon_proxy \"%V\"", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    conf->defined = 1;
+    conf->file = cf->conf_file->file.name.data;
+    conf->line = cf->conf_file->line;
+
+    /* one module of our type: its ctx_index becomes 0 */
+
+    (void) ngx_count_modules(cf->cycle, NGX_NEON_MODULE);
+
+    ctx.conf = &conf;
+
+    save = *cf;
+    cf->ctx = &ctx;
+    cf->module_type = NGX_NEON_MODULE;
+    cf->cmd_type = NGX_NEON_CONF;
+
+    rv = ngx_conf_parse(cf, NULL);
+
+    *cf = save;
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    return ngx_neon_proxy_complete(cf, conf);
+}
+
+
+static ngx_int_t
+ngx_neon_proxy_init_process(ngx_cycle_t *cycle)
+{
+    ngx_neon_main_conf_t  *nmcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER
+        && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    nmcf = (ngx_neon_main_conf_t *) ngx_get_conf(cycle->conf_ctx,
+                                                 ngx_neon_proxy_module);
+
+    if (nmcf->proxies.nelts == 0) {
+        return NGX_OK;
+    }
+
+    return ngx_neon_curl_init(cycle);
+}
+
+
+static void
+ngx_neon_proxy_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_neon_curl_exit(cycle);
+}

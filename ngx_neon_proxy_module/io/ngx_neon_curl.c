@@ -1,0 +1,583 @@
+/*
+ * HTTP requests by libcurl's multi interface on nginx's event loop.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "ngx_neon_curl_req.h"
+#include "ngx_neon_fd.h"
+
+
+/* further requests to a host wait in libcurl's queue */
+#define NGX_NEON_CURL_MAX_CONNECTIONS  256
+
+
+typedef struct {
+    CURLM                     *multi;
+    ngx_event_t                timer;     /* libcurl's */
+    ngx_event_t                work;      /* posted: there is something READY,
+                                             DROPPED or DONE */
+    ngx_queue_t                queues[NGX_NEON_CURL_STATES];
+} ngx_neon_curl_worker_t;
+
+
+static ngx_int_t ngx_neon_curl_init_multi(ngx_log_t *log);
+static void ngx_neon_curl_init_event(ngx_event_t *ev,
+    ngx_event_handler_pt handler);
+
+static void ngx_neon_curl_find_host(ngx_neon_curl_req_t *req);
+static void ngx_neon_curl_wait_handler(ngx_neon_curl_wait_t *w);
+static void ngx_neon_curl_wait_timer(ngx_event_t *ev);
+static void ngx_neon_curl_resolved(ngx_neon_curl_req_t *req);
+
+static void ngx_neon_curl_move(ngx_neon_curl_req_t *req,
+    ngx_neon_curl_state_e state);
+static ngx_neon_curl_req_t *ngx_neon_curl_first(ngx_neon_curl_state_e state);
+static void ngx_neon_curl_fail(ngx_neon_curl_req_t *req, const char *failure);
+static void ngx_neon_curl_free(ngx_neon_curl_req_t *req);
+
+static void ngx_neon_curl_run(curl_socket_t fd, int events);
+static void ngx_neon_curl_add(void);
+static void ngx_neon_curl_collect(void);
+static void ngx_neon_curl_drop(void);
+static void ngx_neon_curl_deliver(void);
+
+static int ngx_neon_curl_on_socket(CURL *easy, curl_socket_t fd, int what,
+    void *data, void *fd_data);
+static ngx_int_t ngx_neon_curl_watch(curl_socket_t fd, int what,
+    ngx_connection_t *c);
+static int ngx_neon_curl_on_timer(CURLM *multi, long ms, void *data);
+static void ngx_neon_curl_fd_handler(ngx_event_t *ev);
+static void ngx_neon_curl_work_handler(ngx_event_t *ev);
+
+
+static ngx_neon_curl_worker_t  ngx_neon_curl;
+
+/* debug logs of timers take the number of a descriptor from here */
+static ngx_connection_t  ngx_neon_curl_no_fd = { .fd = (ngx_socket_t) -1 };
+
+
+ngx_int_t
+ngx_neon_curl_init(ngx_cycle_t *cycle)
+{
+    ngx_uint_t  i;
+
+    ngx_memzero(&ngx_neon_curl, sizeof(ngx_neon_curl_worker_t));
+
+    for (i = 0; i < NGX_NEON_CURL_STATES; i++) {
+        ngx_queue_init(&ngx_neon_curl.queues[i]);
+    }
+
+    ngx_neon_curl_init_event(&ngx_neon_curl.timer, ngx_neon_curl_work_handler);
+    ngx_neon_curl_init_event(&ngx_neon_curl.work, ngx_neon_curl_work_handler);
+
+    ngx_neon_curl_addr_init();
+
+    return ngx_neon_curl_init_multi(cycle->log);
+}
+
+
+static ngx_int_t
+ngx_neon_curl_init_multi(ngx_log_t *log)
+{
+    CURLM  *multi;
+
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        ngx_log_error(NGX_LOG_EMERG, log, 0, "curl_global_init() failed");
+        return NGX_ERROR;
+    }
+
+    multi = curl_multi_init();
+
+    if (multi == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, log, 0, "curl_multi_init() failed");
+        return NGX_ERROR;
+    }
+
+    (void) curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION,
+                             ngx_neon_curl_on_socket);
+    (void) curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION,
+                             ngx_neon_curl_on_timer);
+    (void) curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+                             (long) NGX_NEON_CURL_MAX_CONNECTIONS);
+
+    /* counts busy ones too: less than the above would cost keep-alive */
+    (void) curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS,
+                             (long) NGX_NEON_CURL_MAX_CONNECTIONS);
+
+    ngx_neon_curl.multi = multi;
+    ERR_clear_error();
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_neon_curl_init_event(ngx_event_t *ev, ngx_event_handler_pt handler)
+{
+    ev->handler = handler;
+    ev->data = &ngx_neon_curl_no_fd;
+    ev->log = ngx_cycle->log;
+
+    /* an exiting worker is held by the sessions' timers, not by ours */
+    ev->cancelable = 1;
+}
+
+
+void
+ngx_neon_curl_exit(ngx_cycle_t *cycle)
+{
+    ngx_uint_t            i;
+    ngx_neon_curl_req_t  *req;
+
+    if (ngx_neon_curl.multi == NULL) {
+        return;
+    }
+
+    for (i = 0; i < NGX_NEON_CURL_STATES; i++) {
+        while ((req = ngx_neon_curl_first(i)) != NULL) {
+
+            if (i == NGX_NEON_CURL_RUNNING || i == NGX_NEON_CURL_DROPPED) {
+                (void) curl_multi_remove_handle(ngx_neon_curl.multi,
+                                                req->easy);
+            }
+
+            if (req->r) {
+                req->r->ctx = NULL;
+            }
+
+            ngx_neon_curl_free(req);
+        }
+    }
+
+    ngx_neon_curl_addr_exit();
+
+    /* closes the idle connections; it waits for nobody */
+
+    (void) curl_multi_cleanup(ngx_neon_curl.multi);
+    ngx_neon_curl.multi = NULL;
+
+    curl_global_cleanup();
+    ERR_clear_error();
+}
+
+
+ngx_int_t
+ngx_neon_curl_start(ngx_neon_curl_t *r)
+{
+    ngx_neon_curl_req_t  *req;
+
+    r->status = 0;
+    r->error = NULL;
+    r->ctx = NULL;
+    ngx_str_null(&r->response);
+
+    req = ngx_neon_curl_req_create(r);
+    if (req == NULL) {
+        return NGX_ERROR;
+    }
+
+    r->ctx = req;
+
+    req->state = NGX_NEON_CURL_WAITING;
+    ngx_queue_insert_tail(&ngx_neon_curl.queues[NGX_NEON_CURL_WAITING],
+                          &req->queue);
+
+    ngx_neon_curl_init_event(&req->timer, ngx_neon_curl_wait_timer);
+
+    if (ngx_neon_url_parse(&req->url, &r->url, &req->failure) != NGX_OK) {
+        ngx_neon_curl_move(req, NGX_NEON_CURL_DONE);
+
+    } else if (req->url.literal) {
+        ngx_neon_curl_move(req, NGX_NEON_CURL_READY);
+
+    } else {
+        ngx_neon_curl_find_host(req);
+    }
+
+    return NGX_AGAIN;
+}
+
+
+void
+ngx_neon_curl_cancel(ngx_neon_curl_t *r)
+{
+    ngx_neon_curl_req_t  *req;
+
+    req = r->ctx;
+
+    if (req == NULL) {
+        return;
+    }
+
+    r->ctx = NULL;
+    req->r = NULL;
+
+    switch (req->state) {
+
+    case NGX_NEON_CURL_RUNNING:
+
+        /* not at once: ngx_neon_fd_attach() may bring us here from libcurl */
+
+        ngx_neon_curl_move(req, NGX_NEON_CURL_DROPPED);
+        break;
+
+    case NGX_NEON_CURL_DROPPED:
+        break;
+
+    case NGX_NEON_CURL_WAITING:
+        ngx_neon_curl_addr_cancel(&req->wait);
+        ngx_neon_curl_free(req);
+        break;
+
+    default:
+        ngx_neon_curl_free(req);
+    }
+}
+
+
+static void
+ngx_neon_curl_find_host(ngx_neon_curl_req_t *req)
+{
+    ngx_neon_curl_wait_t  *w;
+
+    w = &req->wait;
+
+    w->conf = req->r->conf;
+    w->host = req->url.host;
+    w->port = req->url.port;
+    w->handler = ngx_neon_curl_wait_handler;
+    w->data = req;
+
+    if (ngx_neon_curl_addr_get(w) == NGX_OK) {
+        ngx_neon_curl_resolved(req);
+        return;
+    }
+
+    ngx_add_timer(&req->timer, req->r->timeout);
+}
+
+
+static void
+ngx_neon_curl_wait_handler(ngx_neon_curl_wait_t *w)
+{
+    ngx_neon_curl_resolved(w->data);
+}
+
+
+static void
+ngx_neon_curl_wait_timer(ngx_event_t *ev)
+{
+    ngx_neon_curl_req_t  *req;
+
+    req = (ngx_neon_curl_req_t *)
+                      ((u_char *) ev - offsetof(ngx_neon_curl_req_t, timer));
+
+    ngx_neon_curl_addr_cancel(&req->wait);
+    ngx_neon_curl_fail(req, "Resolving timed out");
+}
+
+
+static void
+ngx_neon_curl_resolved(ngx_neon_curl_req_t *req)
+{
+    if (req->timer.timer_set) {
+        ngx_del_timer(&req->timer);
+    }
+
+    if (req->wait.resolve == NULL) {
+        (void) ngx_snprintf((u_char *) req->error, CURL_ERROR_SIZE - 1,
+                            "Could not resolve host %V: %s",
+                            &req->url.host, req->wait.error);
+
+        ngx_neon_curl_fail(req, req->error);
+        return;
+    }
+
+    if (ngx_neon_curl_req_resolve(req, req->wait.resolve) != NGX_OK) {
+        ngx_neon_curl_fail(req, "no memory");
+        return;
+    }
+
+    ngx_neon_curl_move(req, NGX_NEON_CURL_READY);
+}
+
+
+static void
+ngx_neon_curl_move(ngx_neon_curl_req_t *req, ngx_neon_curl_state_e state)
+{
+    ngx_queue_remove(&req->queue);
+    ngx_queue_insert_tail(&ngx_neon_curl.queues[state], &req->queue);
+
+    req->state = state;
+
+    if (state != NGX_NEON_CURL_RUNNING) {
+        ngx_post_event(&ngx_neon_curl.work, &ngx_posted_events);
+    }
+}
+
+
+static ngx_neon_curl_req_t *
+ngx_neon_curl_first(ngx_neon_curl_state_e state)
+{
+    ngx_queue_t  *queue;
+
+    queue = &ngx_neon_curl.queues[state];
+
+    if (ngx_queue_empty(queue)) {
+        return NULL;
+    }
+
+    return ngx_queue_data(ngx_queue_head(queue), ngx_neon_curl_req_t, queue);
+}
+
+
+/* of a request that libcurl does not have */
+
+static void
+ngx_neon_curl_fail(ngx_neon_curl_req_t *req, const char *failure)
+{
+    req->failure = failure;
+    ngx_neon_curl_move(req, NGX_NEON_CURL_DONE);
+}
+
+
+static void
+ngx_neon_curl_free(ngx_neon_curl_req_t *req)
+{
+    ngx_queue_remove(&req->queue);
+
+    if (req->timer.timer_set) {
+        ngx_del_timer(&req->timer);
+    }
+
+    ngx_neon_curl_req_free(req);
+}
+
+
+/*
+ * The only place where the multi handle works.  Everything else queues, so
+ * that no callback of libcurl, and no handler of a caller, enters it a second
+ * time.
+ */
+
+static void
+ngx_neon_curl_run(curl_socket_t fd, int events)
+{
+    int  running;
+
+    ngx_neon_curl_add();
+
+    (void) curl_multi_socket_action(ngx_neon_curl.multi, fd, events, &running);
+
+    ngx_neon_curl_collect();
+    ngx_neon_curl_drop();
+
+    /* what libcurl leaves in OpenSSL's queue nginx would log as an alert */
+    ERR_clear_error();
+
+    ngx_neon_curl_deliver();
+}
+
+
+static void
+ngx_neon_curl_add(void)
+{
+    ngx_msec_t            passed, timeout;
+    ngx_neon_curl_req_t  *req;
+
+    while ((req = ngx_neon_curl_first(NGX_NEON_CURL_READY)) != NULL) {
+
+        passed = ngx_current_msec - req->start;
+        timeout = req->r->timeout;
+        timeout = (passed < timeout) ? timeout - passed : 1;
+
+        (void) curl_easy_setopt(req->easy, CURLOPT_TIMEOUT_MS,
+                                (long) timeout);
+
+        if (curl_multi_add_handle(ngx_neon_curl.multi, req->easy) != CURLM_OK)
+        {
+            ngx_neon_curl_fail(req, "no memory");
+            continue;
+        }
+
+        ngx_neon_curl_move(req, NGX_NEON_CURL_RUNNING);
+    }
+}
+
+
+static void
+ngx_neon_curl_collect(void)
+{
+    int                   left;
+    CURLMsg              *msg;
+    CURLcode              code;
+    ngx_neon_curl_req_t  *req;
+
+    while ((msg = curl_multi_info_read(ngx_neon_curl.multi, &left)) != NULL) {
+
+        if (msg->msg != CURLMSG_DONE) {
+            continue;
+        }
+
+        (void) curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE,
+                                 (char **) &req);
+
+        if (req->state != NGX_NEON_CURL_RUNNING) {
+            continue;
+        }
+
+        /* msg dies with curl_multi_remove_handle() */
+
+        code = msg->data.result;
+        (void) curl_multi_remove_handle(ngx_neon_curl.multi, req->easy);
+
+        ngx_neon_curl_req_complete(req, code);
+        ngx_neon_curl_move(req, NGX_NEON_CURL_DONE);
+    }
+}
+
+
+static void
+ngx_neon_curl_drop(void)
+{
+    ngx_neon_curl_req_t  *req;
+
+    while ((req = ngx_neon_curl_first(NGX_NEON_CURL_DROPPED)) != NULL) {
+
+        (void) curl_multi_remove_handle(ngx_neon_curl.multi, req->easy);
+
+        if (req->r) {
+            ngx_neon_curl_move(req, NGX_NEON_CURL_DONE);
+
+        } else {
+            ngx_neon_curl_free(req);
+        }
+    }
+}
+
+
+static void
+ngx_neon_curl_deliver(void)
+{
+    ngx_neon_curl_t      *r;
+    ngx_neon_curl_req_t  *req;
+
+    /* a handler may start and cancel whatever it likes */
+
+    while ((req = ngx_neon_curl_first(NGX_NEON_CURL_DONE)) != NULL) {
+
+        r = req->r;
+
+        ngx_neon_curl_req_answer(req);
+        ngx_neon_curl_free(req);
+
+        r->handler(r);
+    }
+}
+
+
+static int
+ngx_neon_curl_on_socket(CURL *easy, curl_socket_t fd, int what, void *data,
+    void *fd_data)
+{
+    ngx_neon_curl_req_t  *req;
+
+    if (what == CURL_POLL_REMOVE) {
+        if (fd_data) {
+            ngx_neon_fd_detach(fd_data);
+        }
+
+        return 0;
+    }
+
+    if (ngx_neon_curl_watch(fd, what, fd_data) == NGX_OK) {
+        return 0;
+    }
+
+    /* -1 would end all transfers of the multi handle, and for ever */
+
+    (void) curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **) &req);
+
+    if (req->state == NGX_NEON_CURL_RUNNING) {
+        req->failure = "no free worker connection";
+        ngx_neon_curl_move(req, NGX_NEON_CURL_DROPPED);
+    }
+
+    return 0;
+}
+
+
+static ngx_int_t
+ngx_neon_curl_watch(curl_socket_t fd, int what, ngx_connection_t *c)
+{
+    ngx_uint_t  events;
+
+    if (c == NULL) {
+        c = ngx_neon_fd_attach(fd, ngx_neon_curl_fd_handler, NULL,
+                               ngx_cycle->log);
+        if (c == NULL) {
+            return NGX_ERROR;
+        }
+
+        if (curl_multi_assign(ngx_neon_curl.multi, fd, c) != CURLM_OK) {
+            ngx_neon_fd_detach(c);
+            return NGX_ERROR;
+        }
+    }
+
+    events = 0;
+
+    if (what & CURL_POLL_IN) {
+        events |= NGX_NEON_FD_READ;
+    }
+
+    if (what & CURL_POLL_OUT) {
+        events |= NGX_NEON_FD_WRITE;
+    }
+
+    return ngx_neon_fd_watch(c, events);
+}
+
+
+static int
+ngx_neon_curl_on_timer(CURLM *multi, long ms, void *data)
+{
+    /* deleted first: ngx_add_timer() ignores changes below 300 ms */
+
+    if (ngx_neon_curl.timer.timer_set) {
+        ngx_del_timer(&ngx_neon_curl.timer);
+    }
+
+    if (ms >= 0) {
+        ngx_add_timer(&ngx_neon_curl.timer, (ngx_msec_t) ms);
+    }
+
+    return 0;
+}
+
+
+static void
+ngx_neon_curl_fd_handler(ngx_event_t *ev)
+{
+    ngx_connection_t  *c;
+
+    c = ev->data;
+
+    if (c->close) {
+
+        /* worker_shutdown_timeout ends the sessions, and they cancel */
+
+        c->close = 0;
+        return;
+    }
+
+    ngx_neon_curl_run(c->fd, ev->write ? CURL_CSELECT_OUT : CURL_CSELECT_IN);
+}
+
+
+static void
+ngx_neon_curl_work_handler(ngx_event_t *ev)
+{
+    ngx_neon_curl_run(CURL_SOCKET_TIMEOUT, 0);
+}

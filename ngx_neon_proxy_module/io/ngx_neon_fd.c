@@ -1,0 +1,103 @@
+/*
+ * The descriptor of a foreign library on nginx's event loop.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "ngx_neon_fd.h"
+
+
+static ngx_int_t ngx_neon_fd_set(ngx_event_t *ev, ngx_int_t event,
+    ngx_uint_t on);
+
+
+ngx_connection_t *
+ngx_neon_fd_attach(ngx_socket_t fd, ngx_event_handler_pt handler, void *data,
+    ngx_log_t *log)
+{
+    ngx_connection_t  *c;
+
+    c = ngx_get_connection(fd, log);
+    if (c == NULL) {
+        return NULL;
+    }
+
+    c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
+    c->data = data;
+
+    c->read->handler = handler;
+    c->write->handler = handler;
+
+    c->read->log = log;
+    c->write->log = log;
+
+    return c;
+}
+
+
+ngx_int_t
+ngx_neon_fd_watch(ngx_connection_t *c, ngx_uint_t events)
+{
+    ngx_uint_t  rd, wr;
+
+    rd = (events & NGX_NEON_FD_READ) ? 1 : 0;
+    wr = (events & NGX_NEON_FD_WRITE) ? 1 : 0;
+
+    /* what comes goes first, so that the fd need not be registered again */
+
+    if ((rd && ngx_neon_fd_set(c->read, NGX_READ_EVENT, 1) != NGX_OK)
+        || (wr && ngx_neon_fd_set(c->write, NGX_WRITE_EVENT, 1) != NGX_OK))
+    {
+        return NGX_ERROR;
+    }
+
+    if ((!rd && ngx_neon_fd_set(c->read, NGX_READ_EVENT, 0) != NGX_OK)
+        || (!wr && ngx_neon_fd_set(c->write, NGX_WRITE_EVENT, 0) != NGX_OK))
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_neon_fd_set(ngx_event_t *ev, ngx_int_t event, ngx_uint_t on)
+{
+    if (on) {
+        return ev->active ? NGX_OK
+                          : ngx_add_event(ev, event, NGX_LEVEL_EVENT);
+    }
+
+    if (ev->posted) {
+        ngx_delete_posted_event(ev);
+    }
+
+    return ev->active ? ngx_del_event(ev, event, 0) : NGX_OK;
+}
+
+
+void
+ngx_neon_fd_detach(ngx_connection_t *c)
+{
+    /* like ngx_close_connection(), which would close the fd */
+
+    (void) ngx_neon_fd_set(c->read, NGX_READ_EVENT, 0);
+    (void) ngx_neon_fd_set(c->write, NGX_WRITE_EVENT, 0);
+
+    if (c->read->timer_set) {
+        ngx_del_timer(c->read);
+    }
+
+    if (c->write->timer_set) {
+        ngx_del_timer(c->write);
+    }
+
+    c->read->closed = 1;
+    c->write->closed = 1;
+
+    /* in this order: ngx_free_connection() uses c->fd as an index */
+
+    ngx_free_connection(c);
+    c->fd = (ngx_socket_t) -1;
+}

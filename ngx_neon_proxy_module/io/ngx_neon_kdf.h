@@ -1,0 +1,39 @@
+/*
+ * A cleartext password checked against a SCRAM verifier on nginx's thread
+ * pool: PBKDF2 takes milliseconds, which no event loop has.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#ifndef NGX_NEON_KDF_H
+#define NGX_NEON_KDF_H
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "neon_scram.h"
+
+#include "ngx_neon_conf.h"
+
+
+typedef struct ngx_neon_kdf_s  ngx_neon_kdf_t;
+
+typedef void (*ngx_neon_kdf_handler_pt)(void *data, neon_rc_e rc,
+    const neon_scram_keys_t *keys);
+
+
+/*
+ * Copies verifier and password into memory of its own, which it wipes.  The
+ * handler runs on the event loop with the result of
+ * neon_scram_verify_password().  NULL: the queue is full, or no memory.
+ */
+ngx_neon_kdf_t *ngx_neon_kdf_start(ngx_neon_conf_t *conf, ngx_log_t *log,
+    const neon_scram_verifier_t *verifier, neon_str_t password,
+    ngx_neon_kdf_handler_pt handler, void *data);
+
+/* the handler will not be called; the thread may still finish its work */
+void ngx_neon_kdf_cancel(ngx_neon_kdf_t *kdf);
+
+
+#endif /* NGX_NEON_KDF_H */

@@ -1,0 +1,141 @@
+/*
+ * Third step: the role's verifier and the endpoint's rules.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "ngx_neon_login.h"
+
+#include "neon_endpoint.h"
+
+
+static ngx_int_t ngx_neon_access_verifier(ngx_neon_session_t *s);
+static ngx_int_t ngx_neon_access_rules(ngx_neon_session_t *s);
+static ngx_int_t ngx_neon_access_address(ngx_neon_session_t *s,
+    neon_ip_t *ip);
+
+
+ngx_int_t
+ngx_neon_access_step(ngx_neon_session_t *s)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_neon_ask(s, NGX_NEON_CTL_ACCESS);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    s->login->access = s->login->ctl.access;
+
+    if (ngx_neon_access_rules(s) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_neon_access_verifier(s);
+}
+
+
+/*
+ * An unknown role or endpoint goes on with a verifier of its own that no
+ * password fits, the same at each attempt: it cannot be told from a known one.
+ */
+
+static ngx_int_t
+ngx_neon_access_verifier(ngx_neon_session_t *s)
+{
+    neon_str_t         endpoint;
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+
+    if (l->access->found) {
+        l->verifier = l->access->verifier;
+        return NGX_OK;
+    }
+
+    endpoint = neon_endpoint_normal(neon_str(s->endpoint.data,
+                                             s->endpoint.len));
+
+    if (neon_scram_verifier_mock(&l->verifier, ngx_neon_zone_secret(s->conf),
+                                 endpoint,
+                                 neon_str(s->user.data, s->user.len))
+        != NEON_OK)
+    {
+        return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
+    }
+
+    ngx_str_set(&s->detail, "the control plane knows no such role with a"
+                            " SCRAM verifier");
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_neon_access_rules(ngx_neon_session_t *s)
+{
+    ngx_uint_t          i;
+    neon_ip_t           ip;
+    neon_ip_range_t    *range;
+    ngx_neon_access_t  *a;
+
+    a = s->login->access;
+
+    if (a->block_public) {
+        return ngx_neon_session_error(s, NGX_NEON_REASON_NETWORK_BLOCKED);
+    }
+
+    if (!a->restricted) {
+        return NGX_OK;
+    }
+
+    if (ngx_neon_access_address(s, &ip) == NGX_OK && a->allowed_ips) {
+        range = a->allowed_ips->elts;
+
+        for (i = 0; i < a->allowed_ips->nelts; i++) {
+            if (neon_ip_in_range(&ip, &range[i])) {
+                return NGX_OK;
+            }
+        }
+    }
+
+    return ngx_neon_session_errorf(s, NGX_NEON_REASON_ADDRESS,
+                  "This IP address %V is not allowed to connect to this"
+                  " endpoint.", &s->client->addr_text);
+}
+
+
+/* NGX_DECLINED: a UNIX-domain socket, which no list of addresses allows */
+
+static ngx_int_t
+ngx_neon_access_address(ngx_neon_session_t *s, neon_ip_t *ip)
+{
+    neon_rc_e             rc;
+    struct sockaddr      *sa;
+    struct sockaddr_in   *sin;
+#if (NGX_HAVE_INET6)
+    struct sockaddr_in6  *sin6;
+#endif
+
+    sa = s->client->sockaddr;
+
+    switch (sa->sa_family) {
+
+#if (NGX_HAVE_INET6)
+    case AF_INET6:
+        sin6 = (struct sockaddr_in6 *) sa;
+        rc = neon_ip_set(ip, &sin6->sin6_addr, 16);
+        break;
+#endif
+
+    case AF_INET:
+        sin = (struct sockaddr_in *) sa;
+        rc = neon_ip_set(ip, &sin->sin_addr, 4);
+        break;
+
+    default:
+        return NGX_DECLINED;
+    }
+
+    return rc == NEON_OK ? NGX_OK : NGX_DECLINED;
+}

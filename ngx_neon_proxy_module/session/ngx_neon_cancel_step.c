@@ -1,0 +1,184 @@
+/*
+ * A CancelRequest: looked up, forwarded to the compute with the compute's own
+ * key over the compute's own TLS setting, and closed without a word.
+ * PostgreSQL docs, chapter "Canceling Requests in Progress".
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "ngx_neon_login.h"
+
+
+typedef enum {
+    NGX_NEON_CANCEL_BEGIN = 0,
+    NGX_NEON_CANCEL_LINK,
+    NGX_NEON_CANCEL_SEND,
+    NGX_NEON_CANCEL_WAIT                /* until the compute closes */
+} ngx_neon_cancel_e;
+
+
+static ngx_int_t ngx_neon_cancel_begin(ngx_neon_session_t *s);
+static ngx_int_t ngx_neon_cancel_link(ngx_neon_session_t *s);
+static ngx_int_t ngx_neon_cancel_send(ngx_neon_session_t *s);
+static ngx_int_t ngx_neon_cancel_wait(ngx_neon_session_t *s);
+
+
+ngx_int_t
+ngx_neon_cancel_step(ngx_neon_session_t *s)
+{
+    ngx_int_t          rc;
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+
+    for ( ;; ) {
+
+        if (s->timer.timedout) {
+            ngx_log_error(NGX_LOG_ERR, s->log, NGX_ETIMEDOUT,
+                          "cancel request could not be forwarded");
+            return NGX_DONE;
+        }
+
+        switch (l->phase) {
+
+        case NGX_NEON_CANCEL_BEGIN:
+            rc = ngx_neon_cancel_begin(s);
+            break;
+
+        case NGX_NEON_CANCEL_LINK:
+            rc = ngx_neon_cancel_link(s);
+            break;
+
+        case NGX_NEON_CANCEL_SEND:
+            rc = ngx_neon_cancel_send(s);
+            break;
+
+        default: /* NGX_NEON_CANCEL_WAIT */
+            return ngx_neon_cancel_wait(s);
+        }
+
+        if (rc == NGX_DECLINED) {
+            ngx_log_error(NGX_LOG_ERR, s->log, s->err,
+                          "cancel request could not be forwarded: %V",
+                          &s->detail);
+            return NGX_DONE;
+        }
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_neon_cancel_begin(ngx_neon_session_t *s)
+{
+    ngx_int_t          rc;
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+
+    /* nothing is ever said in reply */
+
+    s->silent = 1;
+    (void) ngx_neon_session_error(s, NGX_NEON_REASON_CANCEL);
+
+    rc = ngx_neon_cancel_find(s->conf, &l->cancel, &l->target);
+
+    if (rc != NGX_OK) {
+        ngx_str_set(&s->detail, "no such key");
+        return NGX_DONE;
+    }
+
+    /* the client's time is over; the compute has as much as for a connect */
+
+    ngx_del_timer(&s->timer);
+    s->timer.timedout = 0;
+    ngx_add_timer(&s->timer, s->conf->connect_timeout);
+
+    l->ssl = l->target.ssl;
+    l->phase = NGX_NEON_CANCEL_LINK;
+
+    return ngx_neon_link_open(s, &l->target.sockaddr.sockaddr,
+                              l->target.socklen);
+}
+
+
+static ngx_int_t
+ngx_neon_cancel_link(ngx_neon_session_t *s)
+{
+    ngx_int_t          rc;
+    ngx_neon_login_t  *l;
+    ngx_neon_reason_e  reason;
+
+    l = s->login;
+
+    rc = ngx_neon_link_process(s, (char *) l->target.server_name, &reason);
+
+    if (rc == NGX_OK) {
+        l->phase = NGX_NEON_CANCEL_SEND;
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_neon_cancel_send(ngx_neon_session_t *s)
+{
+    ngx_int_t          rc;
+    neon_wr_t          w;
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+
+    if (l->cout.pos == l->cout.last) {
+        if (ngx_neon_bytes_writer(s, &l->cout, l->target.len + 16, &w)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        neon_pg_cancel_write(&w, l->target.pid,
+                             neon_str(l->target.key, l->target.len));
+
+        if (ngx_neon_bytes_wrote(s, &l->cout, &w) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    rc = ngx_neon_link_flush(s);
+
+    if (rc == NGX_OK) {
+        l->phase = NGX_NEON_CANCEL_WAIT;
+    }
+
+    return rc;
+}
+
+
+/*
+ * PostgreSQL closes when it has sent the signal.  The client is closed only
+ * then: a query that it sends afterwards is not the one that is canceled.
+ */
+
+static ngx_int_t
+ngx_neon_cancel_wait(ngx_neon_session_t *s)
+{
+    ngx_int_t  rc;
+
+    do {
+        s->login->cin.last = s->login->cin.pos;
+        rc = ngx_neon_link_read(s, 64);
+    } while (rc == NGX_OK);
+
+    if (rc == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    ngx_str_set(&s->detail, "forwarded");
+    s->err = 0;
+
+    return NGX_DONE;
+}

@@ -1,0 +1,341 @@
+/*
+ * Fifth and sixth step: where is the compute, and a connection to it.  What
+ * fails is tried again here: once at once after a new wake-up (the address may
+ * be stale), then after pauses.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "ngx_neon_login.h"
+
+
+typedef enum {
+    NGX_NEON_CONNECT_BEGIN = 0,
+    NGX_NEON_CONNECT_RESOLVE,           /* waiting for addresses */
+    NGX_NEON_CONNECT_OPEN,              /* next address */
+    NGX_NEON_CONNECT_LINK               /* TCP and TLS under way */
+} ngx_neon_connect_e;
+
+
+static ngx_int_t ngx_neon_connect_begin(ngx_neon_session_t *s);
+static void ngx_neon_connect_dns_handler(ngx_neon_dns_t *d);
+static ngx_int_t ngx_neon_connect_resolved(ngx_neon_session_t *s);
+static ngx_int_t ngx_neon_connect_open(ngx_neon_session_t *s);
+static ngx_int_t ngx_neon_connect_link(ngx_neon_session_t *s);
+static const char *ngx_neon_connect_server_name(ngx_neon_session_t *s);
+static ngx_int_t ngx_neon_connect_address_failed(ngx_neon_session_t *s,
+    ngx_neon_reason_e reason);
+
+
+ngx_int_t
+ngx_neon_wake_step(ngx_neon_session_t *s)
+{
+    ngx_int_t          rc;
+    ngx_neon_node_t   *node;
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+
+    rc = ngx_neon_ask(s, NGX_NEON_CTL_WAKE);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    node = l->ctl.node;
+
+    l->node = node;
+    l->ssl = node->ssl != NGX_NEON_SSL_AUTO ? node->ssl
+                                            : s->conf->compute_ssl;
+
+    if (l->ssl == NGX_NEON_SSL_AUTO) {
+        l->ssl = node->server_name.len ? NGX_NEON_SSL_VERIFY_FULL
+                                       : NGX_NEON_SSL_OFF;
+    }
+
+    if (node->cold_start.len && s->cold_start.len == 0) {
+        s->cold_start.data = ngx_pstrdup(s->pool, &node->cold_start);
+        if (s->cold_start.data == NULL) {
+            return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
+        }
+
+        s->cold_start.len = node->cold_start.len;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_neon_connect_step(ngx_neon_session_t *s)
+{
+    ngx_int_t          rc;
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+
+    if (ngx_neon_client_check(s) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (l->pausing) {
+        if (!l->timedout) {
+            return NGX_AGAIN;
+        }
+
+        l->pausing = 0;
+        l->timedout = 0;
+    }
+
+    for ( ;; ) {
+        switch (l->phase) {
+
+        case NGX_NEON_CONNECT_BEGIN:
+            rc = ngx_neon_connect_begin(s);
+            break;
+
+        case NGX_NEON_CONNECT_RESOLVE:
+            rc = ngx_neon_connect_resolved(s);
+            break;
+
+        case NGX_NEON_CONNECT_OPEN:
+            rc = ngx_neon_connect_open(s);
+            break;
+
+        default: /* NGX_NEON_CONNECT_LINK */
+            rc = ngx_neon_connect_link(s);
+
+            if (rc == NGX_OK) {
+                ngx_neon_login_timer_stop(s);
+                return NGX_OK;
+            }
+
+            if (rc == NGX_DONE) {
+                /* this address failed, there is another one */
+                rc = NGX_OK;
+            }
+        }
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_neon_connect_begin(ngx_neon_session_t *s)
+{
+    ngx_int_t          rc;
+    ngx_neon_dns_t    *d;
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+
+    if (l->dns == NULL) {
+        l->dns = ngx_palloc(l->pool, sizeof(ngx_neon_dns_t));
+        if (l->dns == NULL) {
+            return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
+        }
+    }
+
+    d = l->dns;
+    ngx_memzero(d, sizeof(ngx_neon_dns_t));
+
+    d->conf = s->conf;
+    d->log = s->log;
+    d->host = l->node->host;
+    d->port = l->node->port;
+    d->handler = ngx_neon_connect_dns_handler;
+    d->data = s;
+
+    l->addr = 0;
+    l->phase = NGX_NEON_CONNECT_RESOLVE;
+
+    rc = ngx_neon_dns_start(d);
+
+    if (rc == NGX_ERROR) {
+        return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
+    }
+
+    l->answered = (rc == NGX_OK);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_neon_connect_dns_handler(ngx_neon_dns_t *d)
+{
+    ngx_neon_session_t  *s;
+
+    s = d->data;
+    s->login->answered = 1;
+
+    ngx_neon_session_run(s);
+}
+
+
+static ngx_int_t
+ngx_neon_connect_resolved(ngx_neon_session_t *s)
+{
+    ngx_neon_dns_t    *d;
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+    d = l->dns;
+
+    if (!l->answered) {
+        return NGX_AGAIN;
+    }
+
+    if (d->rc != NGX_OK) {
+        s->err = 0;
+        s->detail.data = (u_char *) d->error;
+        s->detail.len = ngx_strlen(d->error);
+
+        ngx_log_error(NGX_LOG_INFO, s->log, 0, "%V could not be resolved: %s",
+                      &d->host, d->error);
+
+        return ngx_neon_connect_failed(s, NGX_NEON_REASON_COMPUTE_UNREACHABLE,
+                                       NGX_NEON_FAILURE_RETRY);
+    }
+
+    l->phase = NGX_NEON_CONNECT_OPEN;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_neon_connect_open(ngx_neon_session_t *s)
+{
+    ngx_int_t          rc;
+    ngx_neon_dns_t    *d;
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+    d = l->dns;
+
+    rc = ngx_neon_link_open(s, &d->addrs[l->addr].sockaddr.sockaddr,
+                            d->addrs[l->addr].socklen);
+
+    if (rc == NGX_DECLINED) {
+        rc = ngx_neon_connect_address_failed(s,
+                                        NGX_NEON_REASON_COMPUTE_UNREACHABLE);
+        return rc == NGX_DONE ? NGX_OK : rc;
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ngx_neon_login_timer(s, s->conf->connect_timeout);
+    l->phase = NGX_NEON_CONNECT_LINK;
+
+    return NGX_OK;
+}
+
+
+/* NGX_DONE: the phase was set to try the next address */
+
+static ngx_int_t
+ngx_neon_connect_link(ngx_neon_session_t *s)
+{
+    ngx_int_t          rc;
+    ngx_neon_reason_e  reason;
+
+    rc = ngx_neon_link_process(s, ngx_neon_connect_server_name(s), &reason);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    ngx_neon_link_close(s);
+
+    return ngx_neon_connect_address_failed(s, reason);
+}
+
+
+static const char *
+ngx_neon_connect_server_name(ngx_neon_session_t *s)
+{
+    ngx_neon_node_t  *node;
+
+    node = s->login->node;
+
+    return (char *) (node->server_name.len ? node->server_name.data
+                                           : node->host.data);
+}
+
+
+static ngx_int_t
+ngx_neon_connect_address_failed(ngx_neon_session_t *s,
+    ngx_neon_reason_e reason)
+{
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+
+    if (++l->addr < l->dns->naddrs) {
+        l->phase = NGX_NEON_CONNECT_OPEN;
+        return NGX_DONE;
+    }
+
+    return ngx_neon_connect_failed(s, reason,
+                                   reason == NGX_NEON_REASON_COMPUTE_TLS
+                                   ? NGX_NEON_FAILURE_FINAL
+                                   : NGX_NEON_FAILURE_RETRY);
+}
+
+
+ngx_int_t
+ngx_neon_connect_failed(ngx_neon_session_t *s, ngx_neon_reason_e reason,
+    ngx_neon_failure_e failure)
+{
+    ngx_msec_t               delay;
+    ngx_neon_login_t        *l;
+    const ngx_neon_retry_t  *retry;
+
+    l = s->login;
+    retry = &s->conf->connect_retry;
+
+    ngx_neon_login_timer_stop(s);
+    ngx_neon_link_close(s);
+
+    if (!l->rewoken) {
+        ngx_log_error(NGX_LOG_INFO, s->log, 0, "compute did not let us in,"
+                      " asking the control plane again");
+
+        l->rewoken = 1;
+        s->retries++;
+        ngx_neon_session_set_state(s, NGX_NEON_STATE_WAKE);
+
+        return NGX_DECLINED;
+    }
+
+    if (failure == NGX_NEON_FAILURE_FINAL
+        || (failure == NGX_NEON_FAILURE_RETRY
+            && l->connects + 1 >= retry->attempts))
+    {
+        return ngx_neon_session_error(s, reason);
+    }
+
+    delay = ngx_neon_retry_delay(retry, l->connects++);
+
+    if (failure == NGX_NEON_FAILURE_STARTING) {
+        delay = ngx_min(delay, 1000);
+    }
+
+    if (delay >= ngx_neon_clock_left(s, &l->held_clock)
+        && failure == NGX_NEON_FAILURE_RETRY)
+    {
+        return ngx_neon_session_error(s, reason);
+    }
+
+    s->retries++;
+    ngx_neon_session_set_state(s, NGX_NEON_STATE_CONNECT);
+    l->pausing = 1;
+    ngx_neon_login_timer(s, delay);
+
+    return NGX_DECLINED;
+}

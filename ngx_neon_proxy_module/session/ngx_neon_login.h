@@ -1,0 +1,224 @@
+/*
+ * What a session needs only until it is logged in: one pool, destroyed (and
+ * its secrets wiped) when the relay begins.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#ifndef NGX_NEON_LOGIN_H
+#define NGX_NEON_LOGIN_H
+
+
+#include "neon_pg_msg.h"
+#include "neon_pg_options.h"
+#include "neon_pg_startup.h"
+#include "neon_scram.h"
+
+#include "ngx_neon_ctl.h"
+#include "ngx_neon_dns.h"
+#include "ngx_neon_kdf.h"
+#include "ngx_neon_session.h"
+
+
+#define NGX_NEON_SCRAM_DONE       1000        /* scram_phase: verified */
+
+#define NGX_NEON_SASL_MAX         512         /* body of a SASL message */
+#define NGX_NEON_PASSWORD_MAX     65536       /* body of a PasswordMessage */
+#define NGX_NEON_COMPUTE_MSG_MAX  (1024 * 1024 + 4096)
+
+
+/* a growing buffer in the login pool; pos..last holds bytes */
+
+typedef struct {
+    u_char               *start;
+    u_char               *pos;
+    u_char               *last;
+    u_char               *end;
+} ngx_neon_bytes_t;
+
+
+/* a time budget that can stand still */
+
+typedef struct {
+    ngx_msec_t            left;
+    ngx_msec_t            started;
+} ngx_neon_clock_t;
+
+
+typedef enum {
+    NGX_NEON_LINK_NONE = 0,
+    NGX_NEON_LINK_TCP,                        /* connect() under way */
+    NGX_NEON_LINK_SSL_REQUEST,                /* waiting for S or N */
+    NGX_NEON_LINK_TLS,                        /* handshake under way */
+    NGX_NEON_LINK_READY
+} ngx_neon_link_e;
+
+
+struct ngx_neon_login_s {
+    ngx_neon_session_t   *session;
+    ngx_pool_t           *pool;
+
+    ngx_neon_bytes_t      in;                 /* from the client */
+    ngx_neon_bytes_t      out;                /* to the client */
+    ngx_neon_bytes_t      cin;                /* from the compute */
+    ngx_neon_bytes_t      cout;               /* to the compute */
+
+    /* client_timeout and wake_timeout; one of them runs */
+    ngx_neon_clock_t      client_clock;
+    ngx_neon_clock_t      held_clock;
+    ngx_neon_clock_t     *clock;
+
+    /* one attempt, or the pause before the next */
+    ngx_event_t           attempt;
+    unsigned              timedout:1;
+    unsigned              pausing:1;
+
+    /* handshake */
+    ngx_uint_t            phase;              /* of the current step */
+    unsigned              ssl_seen:1;
+    unsigned              gss_seen:1;
+    neon_pg_first_t       first;
+    neon_pg_startup_t     startup;            /* points into packet */
+    u_char               *packet;
+    ngx_uint_t            cancel_key_len;
+    unsigned              protocol_3_2:1;
+    neon_pg_cancel_t      cancel;             /* CancelRequest */
+
+    /* endpoint */
+    ngx_str_t             server_name;        /* SNI, or Host by the front */
+    neon_pg_options_t     options;
+
+    /* access, authenticate */
+    ngx_neon_ctl_request_t  ctl;
+    ngx_neon_access_t    *access;
+    neon_scram_verifier_t verifier;
+    neon_scram_server_t  *scram;
+    neon_scram_keys_t     keys;
+    neon_str_t            password;           /* data NULL: none known */
+    ngx_neon_kdf_t       *kdf;
+    neon_rc_e             kdf_rc;
+    neon_str_t            cbind;              /* of the client's leg */
+
+    /* wake, connect */
+    ngx_neon_node_t      *node;
+    ngx_neon_dns_t       *dns;
+    ngx_uint_t            addr;               /* which one is tried */
+    ngx_uint_t            asks;               /* failed calls in a row */
+    ngx_uint_t            connects;           /* failures since the re-wake */
+    unsigned              rewoken:1;
+    unsigned              asked:1;            /* a question is out */
+    unsigned              answered:1;
+    unsigned              link_failed:1;      /* TLS to the compute */
+    ngx_neon_link_e       link;
+    ngx_neon_ssl_e        ssl;                /* of this node, never AUTO */
+
+    /* login */
+    neon_scram_client_t  *client;             /* SCRAM towards the compute */
+    ngx_neon_cancel_target_t  target;
+    uint32_t              scram_phase;        /* the AuthenticationSASL...
+                                                 code that is due */
+    uint32_t              compute_version;
+    size_t                greeting;           /* bytes of `out` that are ours:
+                                                 up to AuthenticationOk */
+    unsigned              authenticated:1;    /* AuthenticationOk of the
+                                                 compute seen */
+    u_char                ready;              /* status of ReadyForQuery */
+};
+
+
+/* --- ngx_neon_login.c: memory, clocks ---------------------------------- */
+
+ngx_int_t ngx_neon_login_create(ngx_neon_session_t *s);
+void ngx_neon_login_destroy(ngx_neon_session_t *s);
+
+/* room for n more bytes behind last; pos..last may move */
+ngx_int_t ngx_neon_bytes_reserve(ngx_pool_t *pool, ngx_neon_bytes_t *b,
+    size_t n);
+
+/* a writer over the room behind last; _wrote() takes what it wrote */
+ngx_int_t ngx_neon_bytes_writer(ngx_neon_session_t *s, ngx_neon_bytes_t *b,
+    size_t n, neon_wr_t *w);
+ngx_int_t ngx_neon_bytes_wrote(ngx_neon_session_t *s, ngx_neon_bytes_t *b,
+    neon_wr_t *w);
+
+void ngx_neon_clock_run(ngx_neon_session_t *s, ngx_neon_clock_t *clock);
+
+/* left on a clock now */
+ngx_msec_t ngx_neon_clock_left(ngx_neon_session_t *s,
+    ngx_neon_clock_t *clock);
+
+/* sets l->attempt; when it fires, timedout is set and the session runs */
+void ngx_neon_login_timer(ngx_neon_session_t *s, ngx_msec_t msec);
+void ngx_neon_login_timer_stop(ngx_neon_session_t *s);
+
+/* delay before try n + 1, with jitter */
+ngx_msec_t ngx_neon_retry_delay(const ngx_neon_retry_t *retry, ngx_uint_t n);
+
+
+/* --- ngx_neon_client.c: the client before the relay --------------------- */
+
+/* exactly n bytes at in.pos, and none behind them is read */
+ngx_int_t ngx_neon_client_exact(ngx_neon_session_t *s, size_t n);
+
+/* one message of tag 'p'; *body points into `in`, which was advanced */
+ngx_int_t ngx_neon_client_message(ngx_neon_session_t *s, size_t max,
+    neon_str_t *body);
+
+/* writes `out` */
+ngx_int_t ngx_neon_client_flush(ngx_neon_session_t *s);
+
+/* NGX_ERROR with reason CLIENT_GONE if it left while we do other things */
+ngx_int_t ngx_neon_client_check(ngx_neon_session_t *s);
+
+
+/* --- ngx_neon_link.c: the connection to a compute ---------------------- */
+
+/*
+ * TCP, and TLS as l->ssl says, to one address.  Both answer NGX_OK,
+ * NGX_AGAIN, or NGX_DECLINED: it failed, s->detail and s->err say how and
+ * *reason what that makes of the session.  The caller bounds the time.
+ */
+ngx_int_t ngx_neon_link_open(ngx_neon_session_t *s, struct sockaddr *sockaddr,
+    socklen_t socklen);
+ngx_int_t ngx_neon_link_process(ngx_neon_session_t *s,
+    const char *server_name, ngx_neon_reason_e *reason);
+void ngx_neon_link_close(ngx_neon_session_t *s);
+
+/* writes cout; NGX_DECLINED: the compute is lost */
+ngx_int_t ngx_neon_link_flush(ngx_neon_session_t *s);
+
+/* reads into cin; NGX_DECLINED: lost or ended */
+ngx_int_t ngx_neon_link_read(ngx_neon_session_t *s, size_t room);
+
+/* sends EOF: close_notify under TLS, then FIN */
+void ngx_neon_shutdown_write(ngx_connection_t *c);
+
+
+/* --- ngx_neon_connect.c ------------------------------------------------- */
+
+typedef enum {
+    NGX_NEON_FAILURE_RETRY = 0,               /* connect_retry bounds it */
+    NGX_NEON_FAILURE_FINAL,                   /* one re-wake, no more */
+    NGX_NEON_FAILURE_STARTING                 /* it is there and will open:
+                                                 wake_timeout bounds it */
+} ngx_neon_failure_e;
+
+
+/*
+ * An attempt to reach or to enter the compute failed.  NGX_DECLINED: once
+ * more, s->state is set; NGX_ERROR: that was it.
+ */
+ngx_int_t ngx_neon_connect_failed(ngx_neon_session_t *s,
+    ngx_neon_reason_e reason, ngx_neon_failure_e failure);
+
+
+/* --- ngx_neon_ask.c ------------------------------------------------------ */
+
+/*
+ * Asks the control plane, again where that may help, within the held clock.
+ * NGX_OK: l->ctl has the answer.
+ */
+ngx_int_t ngx_neon_ask(ngx_neon_session_t *s, ngx_neon_ctl_call_e call);
+
+
+#endif /* NGX_NEON_LOGIN_H */

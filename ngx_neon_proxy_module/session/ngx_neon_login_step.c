@@ -1,0 +1,603 @@
+/*
+ * Seventh step: the login to the compute in the client's name, up to the
+ * first ReadyForQuery.  PostgreSQL docs, chapter "Message Flow: Start-up".
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "ngx_neon_enter.h"
+#include "ngx_neon_login.h"
+
+#include "neon_pg_error.h"
+
+
+typedef enum {
+    NGX_NEON_LOGIN_BEGIN = 0,
+    NGX_NEON_LOGIN_TALK
+} ngx_neon_login_e;
+
+
+static ngx_int_t ngx_neon_login_begin(ngx_neon_session_t *s);
+static ngx_int_t ngx_neon_login_startup(ngx_neon_session_t *s, neon_wr_t *w);
+static ngx_uint_t ngx_neon_login_forwards(ngx_neon_session_t *s,
+    neon_str_t name);
+static ngx_int_t ngx_neon_login_lost(ngx_neon_session_t *s);
+static ngx_int_t ngx_neon_login_read(ngx_neon_session_t *s,
+    neon_pg_msg_t *msg);
+static ngx_int_t ngx_neon_login_message(ngx_neon_session_t *s,
+    neon_pg_msg_t *msg);
+static ngx_int_t ngx_neon_login_auth(ngx_neon_session_t *s,
+    neon_pg_msg_t *msg);
+static ngx_int_t ngx_neon_login_version(ngx_neon_session_t *s,
+    neon_pg_msg_t *msg);
+static ngx_int_t ngx_neon_login_key_data(ngx_neon_session_t *s,
+    neon_pg_msg_t *msg);
+static ngx_int_t ngx_neon_login_error(ngx_neon_session_t *s,
+    neon_pg_msg_t *msg);
+static ngx_neon_failure_e ngx_neon_login_failure(neon_pg_error_t *e,
+    ngx_uint_t *again);
+static ngx_int_t ngx_neon_login_ready(ngx_neon_session_t *s,
+    neon_pg_msg_t *msg);
+static ngx_int_t ngx_neon_login_cancel_key(ngx_neon_session_t *s);
+static ngx_int_t ngx_neon_login_forward(ngx_neon_session_t *s,
+    const u_char *p, size_t n);
+static ngx_int_t ngx_neon_login_malformed(ngx_neon_session_t *s, char *what);
+
+
+/*
+ * SQLSTATEs of a login that say nothing against the compute: the user's own
+ * faults, and a compute that is full.
+ */
+
+static const char  *ngx_neon_login_final[] = {
+    "28P01", "28000",                   /* the password, pg_hba.conf */
+    "3D000", "3F000", "42704",          /* no such database, schema, object */
+    "42501", "42601", "22023",          /* privilege, options */
+    "53300", "53200", "53400",
+    "40001", "0A000",
+    NULL
+};
+
+
+ngx_int_t
+ngx_neon_login_step(ngx_neon_session_t *s)
+{
+    ngx_int_t          rc;
+    neon_pg_msg_t      msg;
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+
+    if (ngx_neon_client_check(s) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (l->phase == NGX_NEON_LOGIN_BEGIN) {
+        if (ngx_neon_login_begin(s) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        l->phase = NGX_NEON_LOGIN_TALK;
+        ngx_neon_login_timer(s, s->conf->login_timeout);
+    }
+
+    if (l->timedout) {
+        ngx_str_set(&s->detail, "login_timeout");
+        return ngx_neon_connect_failed(s,
+                                       NGX_NEON_REASON_COMPUTE_LOGIN_TIMEOUT,
+                                       NGX_NEON_FAILURE_FINAL);
+    }
+
+    for ( ;; ) {
+        rc = ngx_neon_link_flush(s);
+        if (rc != NGX_OK) {
+            return rc == NGX_DECLINED ? ngx_neon_login_lost(s) : rc;
+        }
+
+        rc = ngx_neon_login_read(s, &msg);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        rc = ngx_neon_login_message(s, &msg);
+
+        if (rc == NGX_DONE) {
+            ngx_neon_login_timer_stop(s);
+            return NGX_OK;
+        }
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_neon_login_begin(ngx_neon_session_t *s)
+{
+    neon_wr_t          w;
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+
+    l->authenticated = 0;
+    l->scram_phase = 0;
+    l->target.len = 0;
+    l->compute_version = l->protocol_3_2 ? NEON_PG_PROTOCOL_3_2
+                                         : NEON_PG_PROTOCOL_3_0;
+
+    /* what an earlier compute said is not repeated */
+
+    l->out.last = l->out.pos + l->greeting;
+
+    if (ngx_neon_bytes_writer(s, &l->cout, l->startup.params.len + 128, &w)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_neon_login_startup(s, &w) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_neon_bytes_wrote(s, &l->cout, &w);
+}
+
+
+static ngx_int_t
+ngx_neon_login_startup(ngx_neon_session_t *s, neon_wr_t *w)
+{
+    u_char            *p;
+    uint8_t           *begin;
+    neon_rd_t          rd;
+    neon_wr_t          o;
+    neon_pg_param_t    param;
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+
+    begin = neon_pg_startup_begin(w, l->compute_version);
+
+    if (s->conf->forward_parameters == NGX_NEON_FORWARD_NEON
+        && !l->options.params_compat)
+    {
+        neon_pg_startup_param(w, neon_str("client_encoding", 15),
+                              neon_str("UTF8", 4));
+    }
+
+    neon_rd_init(&rd, l->startup.params.data, l->startup.params.len);
+
+    while (neon_pg_startup_next(&rd, &param)) {
+
+        if (!ngx_neon_login_forwards(s, param.name)) {
+            continue;
+        }
+
+        if (neon_str_eqz(param.name, "options")) {
+
+            /* what is ours in it is not the compute's business */
+
+            p = ngx_pnalloc(l->pool, param.value.len + 1);
+            if (p == NULL) {
+                return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
+            }
+
+            neon_wr_init(&o, p, param.value.len + 1);
+            neon_pg_options_filter(&o, param.value);
+
+            if (neon_wr_len(&o) == 0) {
+                continue;
+            }
+
+            param.value = neon_str(p, neon_wr_len(&o));
+        }
+
+        neon_pg_startup_param(w, param.name, param.value);
+    }
+
+    neon_pg_startup_end(w, begin);
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_neon_login_forwards(ngx_neon_session_t *s, neon_str_t name)
+{
+    /* protocol extensions are between the client and us */
+
+    if (name.len >= 5 && ngx_memcmp(name.data, "_pq_.", 5) == 0) {
+        return 0;
+    }
+
+    return s->conf->forward_parameters == NGX_NEON_FORWARD_ALL
+           || s->login->options.params_compat
+           || neon_str_eqz(name, "user")
+           || neon_str_eqz(name, "database")
+           || neon_str_eqz(name, "application_name")
+           || neon_str_eqz(name, "replication")
+           || neon_str_eqz(name, "options");
+}
+
+
+/* a compute that just starts, or stops, closes like this */
+
+static ngx_int_t
+ngx_neon_login_lost(ngx_neon_session_t *s)
+{
+    return ngx_neon_connect_failed(s, NGX_NEON_REASON_COMPUTE_UNREACHABLE,
+                                   NGX_NEON_FAILURE_RETRY);
+}
+
+
+static ngx_int_t
+ngx_neon_login_read(ngx_neon_session_t *s, neon_pg_msg_t *msg)
+{
+    size_t             have, room;
+    ngx_int_t          rc;
+    ngx_neon_bytes_t  *b;
+
+    b = &s->login->cin;
+
+    for ( ;; ) {
+        have = b->last - b->pos;
+
+        switch (neon_pg_msg_parse(msg, b->pos, have,
+                                  NGX_NEON_COMPUTE_MSG_MAX))
+        {
+        case NEON_OK:
+            b->pos += msg->size;
+            return NGX_OK;
+
+        case NEON_AGAIN:
+            break;
+
+        default:
+            return ngx_neon_login_malformed(s, "compute sent a message of an"
+                                            " impossible length");
+        }
+
+        room = msg->size > have ? msg->size - have : 0;
+
+        rc = ngx_neon_link_read(s, ngx_max(room, 1024));
+
+        if (rc != NGX_OK) {
+            return rc == NGX_DECLINED ? ngx_neon_login_lost(s) : rc;
+        }
+    }
+}
+
+
+/* NGX_DONE: the compute is ready */
+
+static ngx_int_t
+ngx_neon_login_message(ngx_neon_session_t *s, neon_pg_msg_t *msg)
+{
+    switch (msg->tag) {
+
+    case 'R':
+        return ngx_neon_login_auth(s, msg);
+
+    case 'S': /* ParameterStatus */
+    case 'N': /* NoticeResponse */
+        return ngx_neon_login_forward(s, msg->body.data - NEON_PG_MSG_HEAD,
+                                      msg->size);
+
+    case 'K':
+        return ngx_neon_login_key_data(s, msg);
+
+    case 'v':
+        return ngx_neon_login_version(s, msg);
+
+    case 'E':
+        return ngx_neon_login_error(s, msg);
+
+    case 'Z':
+        return ngx_neon_login_ready(s, msg);
+
+    default:
+        return ngx_neon_login_malformed(s, "compute sent an unexpected message"
+                                        " during login");
+    }
+}
+
+
+static ngx_int_t
+ngx_neon_login_auth(ngx_neon_session_t *s, neon_pg_msg_t *msg)
+{
+    uint32_t           code;
+    ngx_int_t          rc;
+    ngx_uint_t         salt;
+    neon_str_t         rest;
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+
+    if (l->authenticated
+        || neon_pg_auth_parse(&code, &rest, msg->body) != NEON_OK)
+    {
+        return ngx_neon_login_malformed(s, "compute sent a malformed"
+                                        " AuthenticationRequest");
+    }
+
+    if (code == NEON_PG_AUTH_OK) {
+
+        /*
+         * A SCRAM exchange that was begun must be finished: else the compute
+         * did not prove that it knows the role's verifier.
+         */
+
+        if (l->scram_phase != 0 && l->scram_phase != NGX_NEON_SCRAM_DONE) {
+            return ngx_neon_login_malformed(s, "compute did not finish the"
+                                            " SCRAM exchange");
+        }
+
+        l->authenticated = 1;
+        return NGX_OK;
+    }
+
+    rc = ngx_neon_enter(s, code, rest, &salt);
+
+    if (rc == NGX_DECLINED) {
+        ngx_log_error(NGX_LOG_INFO, s->log, 0, "%V (method %uD)", &s->detail,
+                      code);
+
+        /* another salt may mean another compute at a re-used address */
+
+        if (salt) {
+            return ngx_neon_connect_failed(s, NGX_NEON_REASON_COMPUTE_AUTH,
+                                           NGX_NEON_FAILURE_FINAL);
+        }
+
+        return ngx_neon_session_error(s, NGX_NEON_REASON_COMPUTE_AUTH);
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_neon_login_version(ngx_neon_session_t *s, neon_pg_msg_t *msg)
+{
+    uint32_t  version;
+
+    if (neon_pg_negotiate_parse(&version, msg->body) != NEON_OK
+        || version > s->login->compute_version)
+    {
+        return ngx_neon_login_malformed(s, "compute sent a malformed"
+                                        " NegotiateProtocolVersion");
+    }
+
+    /* what the client was promised of 3.2 is ours to keep: the long key */
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_neon_login_key_data(ngx_neon_session_t *s, neon_pg_msg_t *msg)
+{
+    neon_str_t                 key;
+    ngx_neon_cancel_target_t  *t;
+
+    t = &s->login->target;
+
+    if (neon_pg_key_data_parse(&t->pid, &key, msg->body) != NEON_OK) {
+        return ngx_neon_login_malformed(s, "compute sent a malformed"
+                                        " BackendKeyData");
+    }
+
+    ngx_memcpy(t->key, key.data, key.len);
+    t->len = key.len;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Passed on as it is, unless it means that this is not the compute that was
+ * expected, or that it is still starting.
+ */
+
+static ngx_int_t
+ngx_neon_login_error(ngx_neon_session_t *s, neon_pg_msg_t *msg)
+{
+    ngx_uint_t           again;
+    neon_pg_error_t      e;
+    ngx_neon_login_t    *l;
+    ngx_neon_failure_e   failure;
+
+    l = s->login;
+
+    if (neon_pg_error_parse(&e, msg->body) != NEON_OK) {
+        return ngx_neon_login_malformed(s, "compute sent a malformed"
+                                        " ErrorResponse");
+    }
+
+    if (!l->authenticated) {
+        failure = ngx_neon_login_failure(&e, &again);
+
+        if (failure == NGX_NEON_FAILURE_STARTING
+            || (again && !l->rewoken))
+        {
+            ngx_log_error(NGX_LOG_INFO, s->log, 0, "compute says: %*s",
+                          e.message.len, e.message.data);
+
+            return ngx_neon_connect_failed(s, NGX_NEON_REASON_COMPUTE_ERROR,
+                                           failure);
+        }
+
+        /* nothing but the error: the login did not succeed anywhere */
+
+        l->out.last = l->out.pos;
+    }
+
+    (void) ngx_neon_session_errorf(s, NGX_NEON_REASON_COMPUTE_ERROR, "%*s",
+                                   ngx_min(e.message.len, 512),
+                                   e.message.data);
+
+    if (e.sqlstate.len == 5) {
+        ngx_memcpy(s->sqlstate, e.sqlstate.data, 5);
+    }
+
+    if (ngx_neon_login_forward(s, msg->body.data - NEON_PG_MSG_HEAD,
+                               msg->size)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_ERROR;
+}
+
+
+/*
+ * Which errors before AuthenticationOk are worth one more wake-up: those that
+ * are neither the user's nor the state of a healthy compute.
+ */
+
+static ngx_neon_failure_e
+ngx_neon_login_failure(neon_pg_error_t *e, ngx_uint_t *again)
+{
+    ngx_uint_t  i;
+
+    *again = 1;
+
+    /* cannot_connect_now: starting up, in recovery */
+
+    if (neon_str_eqz(e->sqlstate, "57P03")) {
+        return NGX_NEON_FAILURE_STARTING;
+    }
+
+    for (i = 0; ngx_neon_login_final[i]; i++) {
+        if (neon_str_eqz(e->sqlstate, ngx_neon_login_final[i])) {
+            *again = 0;
+            break;
+        }
+    }
+
+    /* pgbouncer is full */
+
+    if (neon_str_eqz(e->sqlstate, "08P01")
+        && ngx_strlcasestrn((u_char *) e->message.data,
+                            (u_char *) e->message.data + e->message.len,
+                            (u_char *) "no more connections allowed", 26)
+           != NULL)
+    {
+        *again = 0;
+    }
+
+    return NGX_NEON_FAILURE_FINAL;
+}
+
+
+static ngx_int_t
+ngx_neon_login_ready(ngx_neon_session_t *s, neon_pg_msg_t *msg)
+{
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+
+    if (!l->authenticated || msg->body.len != 1) {
+        return ngx_neon_login_malformed(s, "compute sent an unexpected"
+                                        " ReadyForQuery");
+    }
+
+    if (l->target.len && ngx_neon_login_cancel_key(s) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    l->ready = msg->body.data[0];
+
+    if (ngx_neon_login_forward(s, msg->body.data - NEON_PG_MSG_HEAD,
+                               msg->size)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_DONE;
+}
+
+
+/* the client gets a key of ours, which leads to the compute's */
+
+static ngx_int_t
+ngx_neon_login_cancel_key(ngx_neon_session_t *s)
+{
+    size_t                     len;
+    neon_wr_t                  w;
+    const char                *name;
+    ngx_connection_t          *pc;
+    ngx_neon_login_t          *l;
+    ngx_neon_cancel_key_t      key;
+    ngx_neon_cancel_target_t  *t;
+
+    l = s->login;
+    t = &l->target;
+    pc = s->compute;
+
+    t->ssl = l->ssl;
+    t->socklen = l->dns->addrs[l->addr].socklen;
+    t->sockaddr = l->dns->addrs[l->addr].sockaddr;
+
+    name = (char *) (l->node->server_name.len ? l->node->server_name.data
+                                              : l->node->host.data);
+    len = ngx_strlen(name);
+
+    if (pc->ssl == NULL || len >= sizeof(t->server_name)) {
+        len = 0;
+    }
+
+    ngx_memcpy(t->server_name, name, len);
+    t->server_name[len] = '\0';
+
+    key.len = l->cancel_key_len;
+
+    if (ngx_neon_cancel_add(s->conf, &key, t, &s->cancel) != NGX_OK) {
+        ngx_log_error(NGX_LOG_WARN, s->log, 0,
+                      "zone \"%V\" is full: queries of this session cannot be"
+                      " canceled", &s->conf->zone_name);
+    }
+
+    if (ngx_neon_bytes_writer(s, &l->out, 64, &w) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    neon_pg_key_data_write(&w, key.pid, neon_str(key.key, key.len));
+
+    return ngx_neon_bytes_wrote(s, &l->out, &w);
+}
+
+
+static ngx_int_t
+ngx_neon_login_forward(ngx_neon_session_t *s, const u_char *p, size_t n)
+{
+    ngx_neon_bytes_t  *b;
+
+    b = &s->login->out;
+
+    if ((size_t) (b->last - b->pos) + n > 2 * NGX_NEON_COMPUTE_MSG_MAX) {
+        return ngx_neon_login_malformed(s, "compute sends without end during"
+                                        " login");
+    }
+
+    if (ngx_neon_bytes_reserve(s->login->pool, b, n) != NGX_OK) {
+        return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
+    }
+
+    b->last = ngx_cpymem(b->last, p, n);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_neon_login_malformed(ngx_neon_session_t *s, char *what)
+{
+    s->detail.data = (u_char *) what;
+    s->detail.len = ngx_strlen(what);
+
+    return ngx_neon_session_error(s, NGX_NEON_REASON_COMPUTE_PROTOCOL);
+}

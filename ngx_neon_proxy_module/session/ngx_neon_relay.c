@@ -1,0 +1,449 @@
+/*
+ * Eighth step: bytes both ways until an end closes.  Reads go into one buffer
+ * of the worker and are written on at once; only what the other side does not
+ * take is kept, so an idle session owns no buffer.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "ngx_neon_login.h"
+
+
+#define NGX_NEON_RELAY_BUFFER   (64 * 1024)
+#define NGX_NEON_RELAY_TURNS    8             /* reads before others' turn */
+#define NGX_NEON_RELAY_TIMER    (12 * 3600 * 1000)
+
+/*
+ * TLS records to the client.  Asynchronous libpq reads one record for each
+ * event of the socket, in portions of 8 KiB: the rest of a larger last record
+ * stays in OpenSSL where no event tells of it, and the client hangs.  So no
+ * record before a pause is larger; full ones are for bulk, where a smaller
+ * one is sure to follow in the same turn.
+ */
+#define NGX_NEON_RELAY_RECORD       8192
+#define NGX_NEON_RELAY_RECORD_BULK  16384
+#define NGX_NEON_RELAY_BULK         (1024 * 1024)
+
+
+static u_char  ngx_neon_relay_buffer[NGX_NEON_RELAY_BUFFER];
+
+
+static ngx_int_t ngx_neon_relay_begin(ngx_neon_session_t *s);
+static ngx_int_t ngx_neon_relay_rest(ngx_neon_rest_t *rest, const u_char *p,
+    size_t n);
+static void ngx_neon_relay_rest_free(ngx_neon_rest_t *rest);
+static void ngx_neon_relay_handler(ngx_neon_session_t *s, ngx_event_t *ev);
+static ngx_int_t ngx_neon_relay_up(ngx_neon_session_t *s);
+static ngx_int_t ngx_neon_relay_down(ngx_neon_session_t *s);
+static ngx_int_t ngx_neon_relay_pipe(ngx_neon_session_t *s,
+    ngx_neon_pipe_t *p, ngx_connection_t *src, ngx_connection_t *dst);
+static ngx_int_t ngx_neon_relay_read(ngx_neon_session_t *s,
+    ngx_neon_pipe_t *p, ngx_connection_t *src, ngx_connection_t *dst);
+static ssize_t ngx_neon_relay_write(ngx_neon_session_t *s,
+    ngx_neon_pipe_t *p, ngx_connection_t *dst, u_char *pos, u_char *last);
+static size_t ngx_neon_relay_chunk(ngx_neon_session_t *s, ngx_neon_pipe_t *p,
+    size_t n);
+static ngx_int_t ngx_neon_relay_events(ngx_neon_session_t *s,
+    ngx_neon_pipe_t *p, ngx_connection_t *src, ngx_connection_t *dst);
+static ngx_int_t ngx_neon_relay_lost(ngx_neon_session_t *s,
+    ngx_connection_t *c);
+static void ngx_neon_relay_end(ngx_neon_session_t *s);
+
+
+ngx_int_t
+ngx_neon_relay_step(ngx_neon_session_t *s)
+{
+    if (ngx_neon_relay_begin(s) != NGX_OK) {
+        return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
+    }
+
+    /*
+     * Both sides may have sent more while the login was under way, and those
+     * events are over; the first one of the two frees the session if it ends.
+     */
+
+    ngx_post_event(s->client->read, &ngx_posted_events);
+
+    ngx_neon_relay_handler(s, s->compute->read);
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_neon_relay_begin(ngx_neon_session_t *s)
+{
+    ssize_t            n;
+    ngx_neon_bytes_t  *b;
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+
+    neon_pg_walk_init(&s->walk, l->ready);
+
+    /* what came behind ReadyForQuery leaves with it */
+
+    b = &l->cin;
+
+    if (b->pos != b->last) {
+        neon_pg_walk_compute(&s->walk, b->pos, b->last - b->pos);
+
+        if (ngx_neon_bytes_reserve(l->pool, &l->out, b->last - b->pos)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        l->out.last = ngx_cpymem(l->out.last, b->pos, b->last - b->pos);
+    }
+
+    b = &l->out;
+
+    n = ngx_neon_relay_write(s, &s->down, s->client, b->pos, b->last);
+
+    if (n == NGX_ERROR) {
+        s->silent = 1;
+        return NGX_ERROR;
+    }
+
+    if (ngx_neon_relay_rest(&s->down.rest, b->pos + n, b->last - b->pos - n)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* what the client pipelined behind its password goes first */
+
+    b = &l->in;
+
+    neon_pg_walk_client(&s->walk, b->pos, b->last - b->pos);
+
+    if (ngx_neon_relay_rest(&s->up.rest, b->pos, b->last - b->pos)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    s->handler = ngx_neon_relay_handler;
+    ngx_neon_login_destroy(s);
+
+    ngx_add_timer(&s->timer, NGX_NEON_RELAY_TIMER);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_neon_relay_rest(ngx_neon_rest_t *rest, const u_char *p, size_t n)
+{
+    if (n == 0) {
+        return NGX_OK;
+    }
+
+    rest->data = ngx_alloc(n, ngx_cycle->log);
+    if (rest->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    rest->pos = rest->data;
+    rest->last = ngx_cpymem(rest->data, p, n);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_neon_relay_rest_free(ngx_neon_rest_t *rest)
+{
+    ngx_free(rest->data);
+
+    rest->data = NULL;
+    rest->pos = NULL;
+    rest->last = NULL;
+}
+
+
+static void
+ngx_neon_relay_handler(ngx_neon_session_t *s, ngx_event_t *ev)
+{
+    ngx_int_t  rc;
+
+    if (ev == &s->timer) {
+        /* nothing to do but to be there: it holds an exiting worker */
+        ngx_add_timer(&s->timer, NGX_NEON_RELAY_TIMER);
+        return;
+    }
+
+    if (ev == s->client->read || ev == s->compute->write) {
+        rc = ngx_neon_relay_up(s);
+
+    } else {
+        rc = ngx_neon_relay_down(s);
+    }
+
+    /* a compute that cannot be written to may have left a last word */
+
+    if (rc == NGX_DECLINED) {
+        rc = ngx_neon_relay_down(s);
+    }
+
+    if (rc != NGX_OK) {
+        ngx_neon_relay_end(s);
+        return;
+    }
+
+    if (s->down.eof && s->down.rest.data == NULL) {
+        ngx_neon_relay_end(s);
+    }
+}
+
+
+static ngx_int_t
+ngx_neon_relay_up(ngx_neon_session_t *s)
+{
+    if (s->up.shut) {
+        return NGX_OK;
+    }
+
+    return ngx_neon_relay_pipe(s, &s->up, s->client, s->compute);
+}
+
+
+static ngx_int_t
+ngx_neon_relay_down(ngx_neon_session_t *s)
+{
+    return ngx_neon_relay_pipe(s, &s->down, s->compute, s->client);
+}
+
+
+/*
+ * One direction, as far as it goes now.  NGX_DECLINED: the compute cannot be
+ * written to any more; NGX_ERROR: the session is over, s->reason says why.
+ */
+
+static ngx_int_t
+ngx_neon_relay_pipe(ngx_neon_session_t *s, ngx_neon_pipe_t *p,
+    ngx_connection_t *src, ngx_connection_t *dst)
+{
+    ssize_t           n;
+    ngx_int_t         rc;
+    ngx_uint_t        turns;
+    ngx_neon_rest_t  *rest;
+
+    rest = &p->rest;
+
+    if (rest->data) {
+        n = ngx_neon_relay_write(s, p, dst, rest->pos, rest->last);
+
+        if (n == NGX_ERROR) {
+            return ngx_neon_relay_lost(s, dst);
+        }
+
+        rest->pos += n;
+
+        if (rest->pos != rest->last) {
+            return ngx_neon_relay_events(s, p, src, dst);
+        }
+
+        ngx_neon_relay_rest_free(rest);
+    }
+
+    for (turns = 0; src->read->ready && !p->eof && rest->data == NULL;
+         turns++)
+    {
+        if (turns == NGX_NEON_RELAY_TURNS) {
+            ngx_post_event(src->read, &ngx_posted_next_events);
+            return NGX_OK;
+        }
+
+        rc = ngx_neon_relay_read(s, p, src, dst);
+
+        if (rc == NGX_AGAIN) {
+            break;
+        }
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    if (p->eof && rest->data == NULL && !p->shut && p == &s->up) {
+        p->shut = 1;
+        ngx_neon_shutdown_write(dst);
+    }
+
+    return ngx_neon_relay_events(s, p, src, dst);
+}
+
+
+static ngx_int_t
+ngx_neon_relay_read(ngx_neon_session_t *s, ngx_neon_pipe_t *p,
+    ngx_connection_t *src, ngx_connection_t *dst)
+{
+    u_char   *buf;
+    ssize_t   n, written;
+
+    buf = ngx_neon_relay_buffer;
+
+    n = src->recv(src, buf, NGX_NEON_RELAY_BUFFER);
+
+    if (n == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    if (n == 0) {
+        p->eof = 1;
+
+        if (p == &s->up) {
+            s->client_eof = 1;
+        }
+
+        return NGX_AGAIN;
+    }
+
+    if (n < 0) {
+        return ngx_neon_relay_lost(s, src);
+    }
+
+    p->bytes += n;
+
+    if (p == &s->up) {
+        s->burst = 0;
+        neon_pg_walk_client(&s->walk, buf, n);
+
+    } else {
+        s->burst += n;
+        neon_pg_walk_compute(&s->walk, buf, n);
+    }
+
+    written = ngx_neon_relay_write(s, p, dst, buf, buf + n);
+
+    if (written == NGX_ERROR) {
+        return ngx_neon_relay_lost(s, dst);
+    }
+
+    if (ngx_neon_relay_rest(&p->rest, buf + written, n - written) != NGX_OK) {
+        return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
+    }
+
+    return NGX_OK;
+}
+
+
+/* how much was taken, or NGX_ERROR */
+
+static ssize_t
+ngx_neon_relay_write(ngx_neon_session_t *s, ngx_neon_pipe_t *p,
+    ngx_connection_t *dst, u_char *pos, u_char *last)
+{
+    size_t   size;
+    ssize_t  n;
+    u_char  *start;
+
+    start = pos;
+
+    while (pos != last && dst->write->ready) {
+
+        size = last - pos;
+
+        if (dst->ssl && p == &s->down) {
+            size = ngx_neon_relay_chunk(s, p, size);
+        }
+
+        n = dst->send(dst, pos, size);
+
+        if (n == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (n == NGX_AGAIN) {
+            /* OpenSSL wants the same record again, and not a shorter one */
+            p->chunk = dst->ssl ? size : 0;
+            break;
+        }
+
+        p->chunk = 0;
+        pos += n;
+    }
+
+    return pos - start;
+}
+
+
+static size_t
+ngx_neon_relay_chunk(ngx_neon_session_t *s, ngx_neon_pipe_t *p, size_t n)
+{
+    if (p->chunk) {
+        return ngx_min(p->chunk, n);
+    }
+
+    if (s->burst >= NGX_NEON_RELAY_BULK
+        && n >= NGX_NEON_RELAY_RECORD_BULK + NGX_NEON_RELAY_RECORD)
+    {
+        return NGX_NEON_RELAY_RECORD_BULK;
+    }
+
+    return ngx_min(n, NGX_NEON_RELAY_RECORD);
+}
+
+
+static ngx_int_t
+ngx_neon_relay_events(ngx_neon_session_t *s, ngx_neon_pipe_t *p,
+    ngx_connection_t *src, ngx_connection_t *dst)
+{
+    ngx_uint_t  flags;
+
+    flags = p->eof ? NGX_CLOSE_EVENT : 0;
+
+    if (ngx_handle_read_event(src->read, flags) != NGX_OK
+        || (p->rest.data && ngx_handle_write_event(dst->write, 0) != NGX_OK))
+    {
+        return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_neon_relay_lost(ngx_neon_session_t *s, ngx_connection_t *c)
+{
+    s->err = ngx_socket_errno;
+
+    if (c == s->client) {
+        s->client_eof = 1;
+        s->silent = 1;
+
+        return ngx_neon_session_error(s, NGX_NEON_REASON_CLIENT_RESET);
+    }
+
+    if (!s->up.shut) {
+
+        /*
+         * The first sign of a lost compute: what it still said is on its way
+         * to us, and is read until there is no more.
+         */
+
+        s->up.eof = 1;
+        s->up.shut = 1;
+
+        if (s->up.rest.data) {
+            ngx_neon_relay_rest_free(&s->up.rest);
+        }
+
+        if (!s->down.eof) {
+            c->read->ready = 1;
+            return NGX_DECLINED;
+        }
+    }
+
+    return ngx_neon_session_error(s, NGX_NEON_REASON_COMPUTE_RESET);
+}
+
+
+static void
+ngx_neon_relay_end(ngx_neon_session_t *s)
+{
+    ngx_neon_session_set_state(s, NGX_NEON_STATE_FINISH);
+    ngx_neon_session_run(s);
+}

@@ -1,0 +1,178 @@
+/*
+ * A session: one client connection on its way from the first packet to the
+ * end.  It walks the table of steps in ngx_neon_session.c; each step is one
+ * file, is entered again when its event arrives, and answers
+ *
+ *   NGX_OK        go to the next step
+ *   NGX_AGAIN     wait: events and timers are set
+ *   NGX_DECLINED  go to the step of s->state, which was set
+ *   NGX_DONE      the session is over and there is nothing to say
+ *   NGX_ERROR     s->reason says why; tell the client and finish
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#ifndef NGX_NEON_SESSION_H
+#define NGX_NEON_SESSION_H
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "neon_pg_walk.h"
+
+#include "ngx_neon_conf.h"
+#include "ngx_neon_reason.h"
+#include "ngx_neon_state.h"
+#include "ngx_neon_cancel.h"
+
+
+typedef struct ngx_neon_session_s  ngx_neon_session_t;
+typedef struct ngx_neon_login_s    ngx_neon_login_t;
+
+
+/*
+ * How the client came in.  A step never asks which front it serves; what
+ * differs is said by these members and by flags of the session.
+ */
+
+typedef struct {
+    ngx_str_t             name;               /* tcp, ws */
+
+    /*
+     * In-band TLS, NULL: none.  NGX_OK: done; NGX_AGAIN: the front runs the
+     * session when it is done or failed; NGX_ERROR: failed, s->reason is set.
+     */
+    ngx_int_t           (*starttls)(ngx_neon_session_t *s);
+
+    /* closes the client's connection and frees s with its pool */
+    void                (*finish)(ngx_neon_session_t *s);
+} ngx_neon_front_t;
+
+
+/* bytes that the other side could not take yet; data NULL: none */
+
+typedef struct {
+    u_char               *data;               /* by ngx_alloc() */
+    u_char               *pos;
+    u_char               *last;
+} ngx_neon_rest_t;
+
+
+/* one direction of the relay */
+
+typedef struct {
+    ngx_neon_rest_t       rest;
+    size_t                chunk;              /* length of a write that TLS
+                                                 wants to be repeated */
+    off_t                 bytes;              /* read from the source */
+    unsigned              eof:1;              /* the source ended */
+    unsigned              shut:1;             /* the end was passed on */
+} ngx_neon_pipe_t;
+
+
+struct ngx_neon_session_s {
+    ngx_connection_t     *client;
+    ngx_connection_t     *compute;            /* NULL: none yet */
+    ngx_neon_conf_t      *conf;
+    ngx_pool_t           *pool;               /* of the front */
+    ngx_log_t            *log;
+
+    const ngx_neon_front_t  *front;
+    void                 *front_data;
+
+    ngx_neon_login_t     *login;              /* NULL in the relay */
+
+    ngx_neon_state_e      state;
+    ngx_neon_reason_e     reason;
+
+    /* takes every event of client and compute */
+    void                (*handler)(ngx_neon_session_t *s, ngx_event_t *ev);
+
+    /*
+     * The session's one timer: set in every state and not cancelable, for it
+     * is what keeps an exiting worker alive.
+     */
+    ngx_event_t           timer;
+
+    ngx_neon_pipe_t       up;                 /* client to compute */
+    ngx_neon_pipe_t       down;               /* compute to client */
+    neon_pg_walk_t        walk;
+    off_t                 burst;              /* to the client, since it last
+                                                 sent something */
+
+    void                 *cancel;             /* of our cancel key */
+
+    /* empty until known; in the pool */
+    ngx_str_t             endpoint;
+    ngx_str_t             user;
+    ngx_str_t             database;
+    ngx_str_t             application_name;
+    ngx_str_t             compute_addr;
+    ngx_str_t             cold_start;
+    ngx_str_t             error;              /* what the client was told */
+    ngx_str_t             detail;             /* more of it, for the log */
+    ngx_err_t             err;                /* errno of it, or 0 */
+    const char           *auth_method;
+    u_char                sqlstate[6];
+    u_char                id[37];             /* UUID, NUL-terminated */
+
+    ngx_uint_t            phase;              /* of the finish */
+    ngx_uint_t            retries;            /* wakes and connects beyond the
+                                                 first */
+
+    uint32_t              spent[NGX_NEON_STATES];   /* us in each state; 0:
+                                                 never entered */
+    uint64_t              entered;            /* us: the current state */
+
+    unsigned              tls:1;              /* the client's leg is secure */
+    unsigned              tls_available:1;    /* the front could do TLS */
+    unsigned              tls_required:1;
+    unsigned              direct_tls:1;
+    unsigned              cleartext:1;        /* the front asks for cleartext
+                                                 passwords at once */
+    unsigned              silent:1;           /* say nothing any more */
+    unsigned              client_eof:1;       /* it will not send more */
+};
+
+
+/* the front fills client ... front_data and the flags before */
+void ngx_neon_session_start(ngx_neon_session_t *s);
+
+/* the only place that moves a session */
+void ngx_neon_session_set_state(ngx_neon_session_t *s,
+    ngx_neon_state_e state);
+
+/* goes on with the current step; s may be gone afterwards */
+void ngx_neon_session_run(ngx_neon_session_t *s);
+
+/* for the front's handlers of the client's connection */
+void ngx_neon_session_event(ngx_neon_session_t *s, ngx_event_t *ev);
+
+/* both answer NGX_ERROR, for `return` */
+ngx_int_t ngx_neon_session_error(ngx_neon_session_t *s,
+    ngx_neon_reason_e reason);
+ngx_int_t ngx_cdecl ngx_neon_session_errorf(ngx_neon_session_t *s,
+    ngx_neon_reason_e reason, const char *fmt, ...);
+
+/* ", endpoint: ..., session: ..." behind a log line */
+u_char *ngx_neon_session_log(ngx_neon_session_t *s, u_char *buf, size_t len);
+
+uint64_t ngx_neon_usec(void);
+
+
+/* the steps */
+ngx_int_t ngx_neon_handshake_step(ngx_neon_session_t *s);
+ngx_int_t ngx_neon_endpoint_step(ngx_neon_session_t *s);
+ngx_int_t ngx_neon_access_step(ngx_neon_session_t *s);
+ngx_int_t ngx_neon_authenticate_step(ngx_neon_session_t *s);
+ngx_int_t ngx_neon_wake_step(ngx_neon_session_t *s);
+ngx_int_t ngx_neon_connect_step(ngx_neon_session_t *s);
+ngx_int_t ngx_neon_login_step(ngx_neon_session_t *s);
+ngx_int_t ngx_neon_relay_step(ngx_neon_session_t *s);
+ngx_int_t ngx_neon_cancel_step(ngx_neon_session_t *s);
+ngx_int_t ngx_neon_finish_step(ngx_neon_session_t *s);
+
+
+#endif /* NGX_NEON_SESSION_H */
