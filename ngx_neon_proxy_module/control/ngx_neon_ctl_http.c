@@ -219,6 +219,13 @@ ngx_neon_ctl_http_handler(ngx_neon_curl_t *curl)
     if (curl->status == 0) {
         ngx_neon_ctl_error_transport(r, curl->error);
 
+        /* that was an answer, and the next one will be no better */
+
+        if (curl->too_large) {
+            r->transport = 0;
+            r->retryable = 0;
+        }
+
     } else {
         ngx_neon_ctl_http_answer(r, curl->status, &curl->response, ctx->pool);
     }

@@ -12,6 +12,8 @@
 #include "neon_endpoint.h"
 
 
+static ngx_neon_ctl_static_endpoint_t *ngx_neon_ctl_static_add(
+    ngx_conf_t *cf, ngx_neon_ctl_static_conf_t *sconf, ngx_str_t *name);
 static ngx_int_t ngx_neon_ctl_static_param(ngx_conf_t *cf,
     ngx_neon_ctl_static_endpoint_t *e, ngx_str_t *param);
 static ngx_int_t ngx_neon_ctl_static_refuse(ngx_conf_t *cf, const char *what,
@@ -51,57 +53,21 @@ char *
 ngx_neon_ctl_static_endpoint(ngx_conf_t *cf,
     ngx_neon_ctl_static_conf_t *sconf)
 {
-    ngx_str_t                       *value, name;
+    ngx_str_t                       *value;
     ngx_uint_t                       i;
     const char                      *err;
-    ngx_neon_ctl_static_endpoint_t  *e, *all;
+    ngx_neon_ctl_static_endpoint_t  *e;
 
     if (cf->args->nelts < 3) {
         return "needs NAME and HOST:PORT";
     }
 
     value = cf->args->elts;
-    name = value[1];
 
-    if ((name.len != 1 || name.data[0] != '*')
-        && !neon_endpoint_valid(neon_str(name.data, name.len)))
-    {
-        (void) ngx_neon_ctl_static_refuse(cf, "endpoint name", &name,
-                                          "it must be 1 to 63 letters, "
-                                          "digits and hyphens, or \"*\"");
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_strlow(name.data, name.data, name.len);
-
-    if (sconf->endpoints.elts == NULL
-        && ngx_array_init(&sconf->endpoints, cf->pool, 4,
-                          sizeof(ngx_neon_ctl_static_endpoint_t))
-           != NGX_OK)
-    {
-        return NGX_CONF_ERROR;
-    }
-
-    all = sconf->endpoints.elts;
-
-    for (i = 0; i < sconf->endpoints.nelts; i++) {
-        if (all[i].name.len == name.len
-            && ngx_memcmp(all[i].name.data, name.data, name.len) == 0)
-        {
-            (void) ngx_neon_ctl_static_refuse(cf, "endpoint name", &name,
-                                              "it is a duplicate");
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    e = ngx_array_push(&sconf->endpoints);
+    e = ngx_neon_ctl_static_add(cf, sconf, &value[1]);
     if (e == NULL) {
         return NGX_CONF_ERROR;
     }
-
-    ngx_memzero(e, sizeof(ngx_neon_ctl_static_endpoint_t));
-
-    e->name = name;
 
     if (ngx_neon_ctl_address(&e->node, cf->pool, &value[2], &err) != NGX_OK
         || (value[2].data[0] != '['
@@ -120,6 +86,59 @@ ngx_neon_ctl_static_endpoint(ngx_conf_t *cf,
     }
 
     return NGX_CONF_OK;
+}
+
+
+static ngx_neon_ctl_static_endpoint_t *
+ngx_neon_ctl_static_add(ngx_conf_t *cf, ngx_neon_ctl_static_conf_t *sconf,
+    ngx_str_t *name)
+{
+    ngx_uint_t                       i;
+    ngx_array_t                     *list;
+    ngx_neon_ctl_static_endpoint_t  *e;
+
+    if (ngx_strcmp(name->data, "*") != 0
+        && !neon_endpoint_valid(neon_str(name->data, name->len)))
+    {
+        (void) ngx_neon_ctl_static_refuse(cf, "endpoint name", name,
+                                          "it must be 1 to 63 letters, "
+                                          "digits and hyphens, or \"*\"");
+        return NULL;
+    }
+
+    ngx_strlow(name->data, name->data, name->len);
+
+    list = &sconf->endpoints;
+
+    if (list->elts == NULL
+        && ngx_array_init(list, cf->pool, 4,
+                          sizeof(ngx_neon_ctl_static_endpoint_t))
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    e = list->elts;
+
+    for (i = 0; i < list->nelts; i++) {
+        if (e[i].name.len == name->len
+            && ngx_memcmp(e[i].name.data, name->data, name->len) == 0)
+        {
+            (void) ngx_neon_ctl_static_refuse(cf, "endpoint name", name,
+                                              "it is a duplicate");
+            return NULL;
+        }
+    }
+
+    e = ngx_array_push(list);
+    if (e == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(e, sizeof(ngx_neon_ctl_static_endpoint_t));
+    e->name = *name;
+
+    return e;
 }
 
 
@@ -299,7 +318,10 @@ ngx_neon_ctl_static_wake(ngx_neon_ctl_request_t *r,
 
     *node = e->node;
 
-    node->endpoint_id = e->name;
+    if (e->name.data[0] != '*') {
+        node->endpoint_id = e->name;
+    }
+
     ngx_str_set(&node->cold_start, "warm");
 
     r->rc = NGX_OK;

@@ -4,30 +4,12 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 
-#include "ngx_neon_proxy_module.h"
+#include "ngx_neon_block.h"
 
 #include "neon_endpoint.h"
 
-#include "ngx_neon_ctl.h"
-#include "ngx_neon_ctl_http.h"
-#include "ngx_neon_ctl_static.h"
-#include "ngx_neon_tls.h"
-#include "ngx_neon_zone.h"
+#include "ngx_neon_conf_value.h"
 
-
-#define NGX_NEON_ZONE_SIZE      (32 * 1024 * 1024)
-
-
-/* a block while it is read; conf comes first: it is what the others see */
-
-typedef struct {
-    ngx_neon_conf_t              conf;
-
-    ngx_uint_t                   api;
-    ngx_neon_ctl_http_conf_t     http;
-    ngx_neon_ctl_static_conf_t   fixed;
-    ngx_str_t                    threads;
-} ngx_neon_block_t;
 
 
 static char *ngx_neon_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -48,18 +30,6 @@ static char *ngx_neon_conf_retry(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_neon_conf_retry_param(ngx_neon_retry_t *retry,
     ngx_str_t *value);
-static char *ngx_neon_conf_not_zero(ngx_conf_t *cf, void *post, void *data);
-static char *ngx_neon_conf_bad(ngx_conf_t *cf, ngx_str_t *value,
-    const char *form);
-static ngx_int_t ngx_neon_conf_secret(ngx_conf_t *cf, ngx_str_t *value,
-    ngx_str_t *secret);
-static ngx_int_t ngx_neon_conf_secret_file(ngx_conf_t *cf, ngx_str_t *path,
-    ngx_str_t *secret);
-static void ngx_neon_conf_defaults(ngx_neon_block_t *block);
-static char *ngx_neon_conf_fits(ngx_conf_t *cf, ngx_neon_block_t *block);
-
-
-static ngx_conf_post_t  ngx_neon_conf_msec_post = { ngx_neon_conf_not_zero };
 
 
 static ngx_conf_enum_t  ngx_neon_conf_apis[] = {
@@ -104,7 +74,7 @@ static ngx_command_t  ngx_neon_conf_commands[] = {
 
     { ngx_string("control_plane_api"),
       NGX_NEON_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_neon_conf_set_enum,
       0,
       offsetof(ngx_neon_block_t, api),
       &ngx_neon_conf_apis },
@@ -153,10 +123,10 @@ static ngx_command_t  ngx_neon_conf_commands[] = {
 
     { ngx_string("resolver_timeout"),
       NGX_NEON_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
+      ngx_neon_conf_set_msec,
       0,
       offsetof(ngx_neon_conf_t, resolver_timeout),
-      &ngx_neon_conf_msec_post },
+      NULL },
 
     { ngx_string("wake_retry"),
       NGX_NEON_CONF|NGX_CONF_TAKE123,
@@ -174,35 +144,35 @@ static ngx_command_t  ngx_neon_conf_commands[] = {
 
     { ngx_string("connect_timeout"),
       NGX_NEON_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
+      ngx_neon_conf_set_msec,
       0,
       offsetof(ngx_neon_conf_t, connect_timeout),
-      &ngx_neon_conf_msec_post },
+      NULL },
 
     { ngx_string("login_timeout"),
       NGX_NEON_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
+      ngx_neon_conf_set_msec,
       0,
       offsetof(ngx_neon_conf_t, login_timeout),
-      &ngx_neon_conf_msec_post },
+      NULL },
 
     { ngx_string("client_timeout"),
       NGX_NEON_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
+      ngx_neon_conf_set_msec,
       0,
       offsetof(ngx_neon_conf_t, client_timeout),
-      &ngx_neon_conf_msec_post },
+      NULL },
 
     { ngx_string("wake_timeout"),
       NGX_NEON_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
+      ngx_neon_conf_set_msec,
       0,
       offsetof(ngx_neon_conf_t, wake_timeout),
-      &ngx_neon_conf_msec_post },
+      NULL },
 
     { ngx_string("compute_ssl"),
       NGX_NEON_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_neon_conf_set_enum,
       0,
       offsetof(ngx_neon_conf_t, compute_ssl),
       &ngx_neon_conf_ssl },
@@ -216,14 +186,14 @@ static ngx_command_t  ngx_neon_conf_commands[] = {
 
     { ngx_string("tls_required"),
       NGX_NEON_CONF|NGX_CONF_FLAG,
-      ngx_conf_set_flag_slot,
+      ngx_neon_conf_set_flag,
       0,
       offsetof(ngx_neon_conf_t, tls_required),
       NULL },
 
     { ngx_string("forward_parameters"),
       NGX_NEON_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_neon_conf_set_enum,
       0,
       offsetof(ngx_neon_conf_t, forward_parameters),
       &ngx_neon_conf_forward },
@@ -255,59 +225,6 @@ ngx_module_t  ngx_neon_conf_module = {
 };
 
 
-ngx_neon_conf_t *
-ngx_neon_proxy_create(ngx_conf_t *cf, ngx_str_t *name)
-{
-    ngx_neon_conf_t   *conf;
-    ngx_neon_block_t  *block;
-
-    block = ngx_pcalloc(cf->pool, sizeof(ngx_neon_block_t));
-    if (block == NULL) {
-        return NULL;
-    }
-
-    /*
-     * set by ngx_pcalloc():
-     *
-     *     conf->defined = 0;
-     *     conf->zone = NULL;
-     *     conf->ctl = NULL;
-     *     conf->domains = NULL;
-     *     conf->resolver = NULL;
-     *     conf->wake_retry, conf->connect_retry = { 0 };
-     *     strings = { 0, NULL };
-     */
-
-    conf = &block->conf;
-
-    conf->name = *name;
-    conf->file = cf->conf_file->file.name.data;
-    conf->line = cf->conf_file->line;
-
-    conf->resolver_timeout = NGX_CONF_UNSET_MSEC;
-    conf->connect_timeout = NGX_CONF_UNSET_MSEC;
-    conf->login_timeout = NGX_CONF_UNSET_MSEC;
-    conf->client_timeout = NGX_CONF_UNSET_MSEC;
-    conf->wake_timeout = NGX_CONF_UNSET_MSEC;
-    conf->compute_ssl = NGX_CONF_UNSET_UINT;
-    conf->forward_parameters = NGX_CONF_UNSET_UINT;
-    conf->tls_required = NGX_CONF_UNSET;
-
-    block->api = NGX_CONF_UNSET_UINT;
-    block->http.connect_timeout = NGX_CONF_UNSET_MSEC;
-    block->http.request_timeout = NGX_CONF_UNSET_MSEC;
-
-    if (ngx_array_init(&block->fixed.endpoints, cf->pool, 4,
-                       sizeof(ngx_neon_ctl_static_endpoint_t))
-        != NGX_OK)
-    {
-        return NULL;
-    }
-
-    return conf;
-}
-
-
 static char *
 ngx_neon_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *c)
 {
@@ -329,8 +246,9 @@ ngx_neon_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *c)
 
     if (size < (ssize_t) (8 * ngx_pagesize)) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "zone \"%V\" is too small: it needs at least %uz"
-                           " bytes", &value[1], 8 * ngx_pagesize);
+                           "zone \"%V\" is too small: \"%V\", it needs at"
+                           " least %uz bytes", &value[1], &value[2],
+                           8 * ngx_pagesize);
         return NGX_CONF_ERROR;
     }
 
@@ -588,281 +506,4 @@ ngx_neon_conf_retry_param(ngx_neon_retry_t *retry, ngx_str_t *value)
     }
 
     return "attempts=N base=TIME factor=N";
-}
-
-
-static char *
-ngx_neon_conf_not_zero(ngx_conf_t *cf, void *post, void *data)
-{
-    ngx_msec_t  *msec = data;
-
-    if (*msec == 0) {
-        return "must not be zero";
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_neon_conf_bad(ngx_conf_t *cf, ngx_str_t *value, const char *form)
-{
-    ngx_str_t  *name;
-
-    name = cf->args->elts;
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid value \"%V\" in \"%V\" directive,"
-                       " it must be %s", value, name, form);
-
-    return NGX_CONF_ERROR;
-}
-
-
-/* file:PATH, env:NAME, or the secret itself */
-
-static ngx_int_t
-ngx_neon_conf_secret(ngx_conf_t *cf, ngx_str_t *value, ngx_str_t *secret)
-{
-    char       *env;
-    ngx_str_t   path;
-
-    if (ngx_strncmp(value->data, "file:", 5) == 0) {
-        path.data = value->data + 5;
-        path.len = value->len - 5;
-
-        return ngx_neon_conf_secret_file(cf, &path, secret);
-    }
-
-    if (ngx_strncmp(value->data, "env:", 4) != 0) {
-        *secret = *value;
-        return NGX_OK;
-    }
-
-    env = getenv((char *) value->data + 4);
-
-    if (env == NULL || env[0] == '\0') {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "environment variable \"%s\" is not set",
-                           value->data + 4);
-        return NGX_ERROR;
-    }
-
-    secret->len = ngx_strlen(env);
-    secret->data = ngx_pnalloc(cf->pool, secret->len + 1);
-    if (secret->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(secret->data, env, secret->len + 1);
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_neon_conf_secret_file(ngx_conf_t *cf, ngx_str_t *path, ngx_str_t *secret)
-{
-    u_char    buf[4097];
-    ssize_t   n;
-    ngx_fd_t  fd;
-
-    if (ngx_conf_full_name(cf->cycle, path, 1) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    fd = ngx_open_file(path->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
-
-    if (fd == NGX_INVALID_FILE) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_open_file_n " \"%V\" failed", path);
-        return NGX_ERROR;
-    }
-
-    n = ngx_read_fd(fd, buf, sizeof(buf));
-
-    if (n == -1) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_read_fd_n " \"%V\" failed", path);
-    }
-
-    (void) ngx_close_file(fd);
-
-    if (n == -1) {
-        return NGX_ERROR;
-    }
-
-    if (n == sizeof(buf)) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" is longer than 4096 bytes", path);
-        return NGX_ERROR;
-    }
-
-    while (n && (buf[n - 1] == LF || buf[n - 1] == CR || buf[n - 1] == ' ')) {
-        n--;
-    }
-
-    if (n == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" is empty", path);
-        return NGX_ERROR;
-    }
-
-    secret->len = n;
-    secret->data = ngx_pnalloc(cf->pool, n + 1);
-    if (secret->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    *ngx_cpymem(secret->data, buf, n) = '\0';
-    ngx_explicit_memzero(buf, sizeof(buf));
-
-    return NGX_OK;
-}
-
-
-char *
-ngx_neon_proxy_complete(ngx_conf_t *cf, ngx_neon_conf_t *conf)
-{
-    char              *rv;
-    ngx_uint_t         ca;
-    ngx_neon_block_t  *block;
-
-    block = (ngx_neon_block_t *) conf;
-
-    rv = ngx_neon_conf_fits(cf, block);
-    if (rv != NGX_CONF_OK) {
-        return rv;
-    }
-
-    ca = (conf->compute_ssl_trusted_certificate.data != NULL);
-
-    ngx_neon_conf_defaults(block);
-
-    conf->threads = ngx_thread_pool_add(cf, &block->threads);
-    if (conf->threads == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (ngx_neon_zone_add(cf, conf, &ngx_neon_proxy_module) != NGX_OK
-        || ngx_neon_tls_create(cf, conf, ca) != NGX_OK
-        || conf->ctl->init(cf, conf) != NGX_OK)
-    {
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-/* directives that belong to another kind of control plane are mistakes */
-
-static char *
-ngx_neon_conf_fits(ngx_conf_t *cf, ngx_neon_block_t *block)
-{
-    char             *what;
-    ngx_neon_conf_t  *conf;
-
-    conf = &block->conf;
-
-    if (conf->ctl == NULL) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "no \"control_plane\" in neon_proxy \"%V\" in %s:%ui",
-                      &conf->name, conf->file, conf->line);
-        return NGX_CONF_ERROR;
-    }
-
-    what = NULL;
-
-    if (conf->ctl == &ngx_neon_ctl_static) {
-
-        if (block->api != NGX_CONF_UNSET_UINT) {
-            what = "control_plane_api";
-
-        } else if (block->http.token.data) {
-            what = "control_plane_token";
-
-        } else if (block->http.connect_timeout != NGX_CONF_UNSET_MSEC
-                   || block->http.request_timeout != NGX_CONF_UNSET_MSEC)
-        {
-            what = "control_plane_timeout";
-        }
-
-    } else if (block->fixed.endpoints.nelts || block->fixed.any) {
-        what = "endpoint";
-
-    } else if (block->fixed.role_file.data) {
-        what = "role_file";
-    }
-
-    if (what) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"%s\" does not fit \"control_plane %V\""
-                      " in neon_proxy \"%V\" in %s:%ui", what,
-                      &conf->ctl->name, &conf->name, conf->file, conf->line);
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-static void
-ngx_neon_conf_defaults(ngx_neon_block_t *block)
-{
-    ngx_neon_conf_t  *conf;
-
-    conf = &block->conf;
-
-    if (conf->zone_name.data == NULL) {
-        conf->zone_name = conf->name;
-        conf->zone_size = NGX_NEON_ZONE_SIZE;
-    }
-
-    ngx_conf_init_uint_value(block->api, NGX_NEON_CTL_API_V1);
-    ngx_conf_init_msec_value(block->http.connect_timeout, 2000);
-    ngx_conf_init_msec_value(block->http.request_timeout, 30000);
-
-    block->http.api = block->api;
-
-    ngx_conf_init_msec_value(conf->resolver_timeout, 5000);
-    ngx_conf_init_msec_value(conf->connect_timeout, 2000);
-    ngx_conf_init_msec_value(conf->login_timeout, 15000);
-    ngx_conf_init_msec_value(conf->client_timeout, 15000);
-    ngx_conf_init_msec_value(conf->wake_timeout, 60000);
-
-    if (conf->wake_retry.attempts == 0) {
-        conf->wake_retry.attempts = 8;
-    }
-
-    if (conf->wake_retry.base == 0) {
-        conf->wake_retry.base = 100;
-    }
-
-    if (conf->wake_retry.factor == 0) {
-        conf->wake_retry.factor = 1600;
-    }
-
-    if (conf->connect_retry.attempts == 0) {
-        conf->connect_retry.attempts = 5;
-    }
-
-    if (conf->connect_retry.base == 0) {
-        conf->connect_retry.base = 200;
-    }
-
-    if (conf->connect_retry.factor == 0) {
-        conf->connect_retry.factor = 2000;
-    }
-
-    ngx_conf_init_uint_value(conf->compute_ssl, NGX_NEON_SSL_AUTO);
-    ngx_conf_init_uint_value(conf->forward_parameters, NGX_NEON_FORWARD_ALL);
-
-    if (conf->compute_ssl_trusted_certificate.data == NULL) {
-        ngx_str_set(&conf->compute_ssl_trusted_certificate,
-                    "/etc/ssl/certs/ca-certificates.crt");
-    }
-
-    if (block->threads.data == NULL) {
-        ngx_str_set(&block->threads, "default");
-    }
 }

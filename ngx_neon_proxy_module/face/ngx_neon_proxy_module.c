@@ -6,6 +6,7 @@
 
 #include "ngx_neon_proxy_module.h"
 
+#include "ngx_neon_block.h"
 #include "ngx_neon_curl.h"
 
 
@@ -123,7 +124,7 @@ ngx_neon_proxy_get(ngx_conf_t *cf, ngx_str_t *name)
         return NULL;
     }
 
-    *proxy = ngx_neon_proxy_create(cf, name);
+    *proxy = ngx_neon_block_create(cf, name);
 
     return *proxy;
 }
@@ -174,7 +175,7 @@ ngx_neon_proxy_block(ngx_conf_t *cf, ngx_command_t *cmd, void *dummy)
         return rv;
     }
 
-    return ngx_neon_proxy_complete(cf, conf);
+    return ngx_neon_block_complete(cf, conf);
 }
 
 

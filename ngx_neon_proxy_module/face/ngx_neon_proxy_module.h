@@ -38,10 +38,6 @@ typedef struct {
  */
 ngx_neon_conf_t *ngx_neon_proxy_get(ngx_conf_t *cf, ngx_str_t *name);
 
-/* of a complete block: defaults, and what hangs on several directives */
-ngx_neon_conf_t *ngx_neon_proxy_create(ngx_conf_t *cf, ngx_str_t *name);
-char *ngx_neon_proxy_complete(ngx_conf_t *cf, ngx_neon_conf_t *conf);
-
 
 extern ngx_module_t  ngx_neon_proxy_module;
 extern ngx_module_t  ngx_neon_conf_module;

@@ -4,8 +4,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 
+#include "ngx_neon_curl_fd.h"
 #include "ngx_neon_curl_req.h"
-#include "ngx_neon_fd.h"
 
 
 /* further requests to a host wait in libcurl's queue */
@@ -44,10 +44,8 @@ static void ngx_neon_curl_deliver(void);
 
 static int ngx_neon_curl_on_socket(CURL *easy, curl_socket_t fd, int what,
     void *data, void *fd_data);
-static ngx_int_t ngx_neon_curl_watch(curl_socket_t fd, int what,
-    ngx_connection_t *c);
 static int ngx_neon_curl_on_timer(CURLM *multi, long ms, void *data);
-static void ngx_neon_curl_fd_handler(ngx_event_t *ev);
+static void ngx_neon_curl_fd_handler(ngx_socket_t fd, ngx_uint_t events);
 static void ngx_neon_curl_work_handler(ngx_event_t *ev);
 
 
@@ -72,6 +70,7 @@ ngx_neon_curl_init(ngx_cycle_t *cycle)
     ngx_neon_curl_init_event(&ngx_neon_curl.work, ngx_neon_curl_work_handler);
 
     ngx_neon_curl_addr_init();
+    ngx_neon_curl_fd_init(ngx_neon_curl_fd_handler);
 
     return ngx_neon_curl_init_multi(cycle->log);
 }
@@ -157,6 +156,8 @@ ngx_neon_curl_exit(ngx_cycle_t *cycle)
     (void) curl_multi_cleanup(ngx_neon_curl.multi);
     ngx_neon_curl.multi = NULL;
 
+    ngx_neon_curl_fd_exit();
+
     curl_global_cleanup();
     ERR_clear_error();
 }
@@ -169,6 +170,7 @@ ngx_neon_curl_start(ngx_neon_curl_t *r)
 
     r->status = 0;
     r->error = NULL;
+    r->too_large = 0;
     r->ctx = NULL;
     ngx_str_null(&r->response);
 
@@ -432,7 +434,12 @@ ngx_neon_curl_collect(void)
         code = msg->data.result;
         (void) curl_multi_remove_handle(ngx_neon_curl.multi, req->easy);
 
-        ngx_neon_curl_req_complete(req, code);
+        if (ngx_neon_curl_req_complete(req, code) == NGX_AGAIN) {
+            ngx_neon_curl_move(req, NGX_NEON_CURL_WAITING);
+            ngx_neon_curl_find_host(req);
+            continue;
+        }
+
         ngx_neon_curl_move(req, NGX_NEON_CURL_DONE);
     }
 }
@@ -481,17 +488,25 @@ static int
 ngx_neon_curl_on_socket(CURL *easy, curl_socket_t fd, int what, void *data,
     void *fd_data)
 {
+    ngx_uint_t            events;
     ngx_neon_curl_req_t  *req;
 
     if (what == CURL_POLL_REMOVE) {
-        if (fd_data) {
-            ngx_neon_fd_detach(fd_data);
-        }
-
+        ngx_neon_curl_fd_forget(fd);
         return 0;
     }
 
-    if (ngx_neon_curl_watch(fd, what, fd_data) == NGX_OK) {
+    events = 0;
+
+    if (what & CURL_POLL_IN) {
+        events |= NGX_NEON_FD_READ;
+    }
+
+    if (what & CURL_POLL_OUT) {
+        events |= NGX_NEON_FD_WRITE;
+    }
+
+    if (ngx_neon_curl_fd_watch(fd, events) == NGX_OK) {
         return 0;
     }
 
@@ -505,38 +520,6 @@ ngx_neon_curl_on_socket(CURL *easy, curl_socket_t fd, int what, void *data,
     }
 
     return 0;
-}
-
-
-static ngx_int_t
-ngx_neon_curl_watch(curl_socket_t fd, int what, ngx_connection_t *c)
-{
-    ngx_uint_t  events;
-
-    if (c == NULL) {
-        c = ngx_neon_fd_attach(fd, ngx_neon_curl_fd_handler, NULL,
-                               ngx_cycle->log);
-        if (c == NULL) {
-            return NGX_ERROR;
-        }
-
-        if (curl_multi_assign(ngx_neon_curl.multi, fd, c) != CURLM_OK) {
-            ngx_neon_fd_detach(c);
-            return NGX_ERROR;
-        }
-    }
-
-    events = 0;
-
-    if (what & CURL_POLL_IN) {
-        events |= NGX_NEON_FD_READ;
-    }
-
-    if (what & CURL_POLL_OUT) {
-        events |= NGX_NEON_FD_WRITE;
-    }
-
-    return ngx_neon_fd_watch(c, events);
 }
 
 
@@ -558,21 +541,10 @@ ngx_neon_curl_on_timer(CURLM *multi, long ms, void *data)
 
 
 static void
-ngx_neon_curl_fd_handler(ngx_event_t *ev)
+ngx_neon_curl_fd_handler(ngx_socket_t fd, ngx_uint_t events)
 {
-    ngx_connection_t  *c;
-
-    c = ev->data;
-
-    if (c->close) {
-
-        /* worker_shutdown_timeout ends the sessions, and they cancel */
-
-        c->close = 0;
-        return;
-    }
-
-    ngx_neon_curl_run(c->fd, ev->write ? CURL_CSELECT_OUT : CURL_CSELECT_IN);
+    ngx_neon_curl_run(fd, (events & NGX_NEON_FD_WRITE) ? CURL_CSELECT_OUT
+                                                       : CURL_CSELECT_IN);
 }
 
 

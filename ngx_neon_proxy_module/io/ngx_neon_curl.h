@@ -43,6 +43,8 @@ struct ngx_neon_curl_s {
     ngx_uint_t                 status;        /* 0: none came, see error */
     ngx_str_t                  response;
     const char                *error;         /* libcurl's words, in pool */
+    unsigned                   too_large:1;   /* there was an answer, above
+                                                 max_response */
 
     void                      *ctx;
 };

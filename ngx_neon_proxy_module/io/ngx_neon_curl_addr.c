@@ -28,6 +28,7 @@ typedef struct {
     ngx_queue_t       waiting;
     ngx_neon_dns_t    dns;
     ngx_msec_t        expires;
+    ngx_uint_t        turn;               /* which address goes first */
     unsigned          busy:1;             /* is being looked up */
     unsigned          known:1;
     u_char            host[NGX_NEON_URL_HOST_MAX + 1];
@@ -42,6 +43,8 @@ static ngx_neon_curl_addr_t *ngx_neon_curl_addr_create(
 static ngx_int_t ngx_neon_curl_addr_make_room(void);
 static void ngx_neon_curl_addr_handler(ngx_neon_dns_t *d);
 static void ngx_neon_curl_addr_settle(ngx_neon_curl_addr_t *a);
+static void ngx_neon_curl_addr_tell(ngx_neon_curl_addr_t *a,
+    ngx_neon_curl_wait_t *w);
 static void ngx_neon_curl_addr_write(ngx_neon_curl_addr_t *a);
 
 
@@ -109,8 +112,7 @@ ngx_neon_curl_addr_get(ngx_neon_curl_wait_t *w)
         return NGX_AGAIN;
     }
 
-    w->resolve = a->known ? a->text : NULL;
-    w->error = a->dns.error;
+    ngx_neon_curl_addr_tell(a, w);
 
     return NGX_OK;
 }
@@ -126,12 +128,27 @@ ngx_neon_curl_addr_cancel(ngx_neon_curl_wait_t *w)
 
 
 void
-ngx_neon_curl_addr_forget(ngx_neon_conf_t *conf, ngx_str_t *host,
-    in_port_t port)
+ngx_neon_curl_addr_failed(ngx_neon_curl_wait_t *w)
 {
     ngx_neon_curl_addr_t  *a;
 
-    a = ngx_neon_curl_addr_find(conf, host, port);
+    a = ngx_neon_curl_addr_find(w->conf, &w->host, w->port);
+
+    /* once, not once for each request that was under way */
+
+    if (a && a->known && a->turn == w->turn) {
+        a->turn++;
+        ngx_neon_curl_addr_write(a);
+    }
+}
+
+
+void
+ngx_neon_curl_addr_forget(ngx_neon_curl_wait_t *w)
+{
+    ngx_neon_curl_addr_t  *a;
+
+    a = ngx_neon_curl_addr_find(w->conf, &w->host, w->port);
 
     if (a) {
         a->known = 0;
@@ -250,9 +267,7 @@ ngx_neon_curl_addr_handler(ngx_neon_dns_t *d)
 
         ngx_queue_remove(q);
 
-        w->resolve = a->known ? a->text : NULL;
-        w->error = d->error;
-
+        ngx_neon_curl_addr_tell(a, w);
         w->handler(w);
     }
 }
@@ -271,10 +286,20 @@ ngx_neon_curl_addr_settle(ngx_neon_curl_addr_t *a)
 
 
 static void
+ngx_neon_curl_addr_tell(ngx_neon_curl_addr_t *a, ngx_neon_curl_wait_t *w)
+{
+    w->resolve = a->known ? a->text : NULL;
+    w->error = a->dns.error;
+    w->naddrs = a->dns.naddrs;
+    w->turn = a->turn;
+}
+
+
+static void
 ngx_neon_curl_addr_write(ngx_neon_curl_addr_t *a)
 {
     u_char           *p, *last;
-    ngx_uint_t        i;
+    ngx_uint_t        i, n;
     struct sockaddr  *sa;
 
     p = (u_char *) a->text;
@@ -284,7 +309,8 @@ ngx_neon_curl_addr_write(ngx_neon_curl_addr_t *a)
                      (ngx_uint_t) a->dns.port);
 
     for (i = 0; i < a->dns.naddrs; i++) {
-        sa = &a->dns.addrs[i].sockaddr.sockaddr;
+        n = (a->turn + i) % a->dns.naddrs;
+        sa = &a->dns.addrs[n].sockaddr.sockaddr;
 
         if (i) {
             *p++ = ',';
@@ -294,7 +320,7 @@ ngx_neon_curl_addr_write(ngx_neon_curl_addr_t *a)
             *p++ = '[';
         }
 
-        p += ngx_sock_ntop(sa, a->dns.addrs[i].socklen, p, last - p, 0);
+        p += ngx_sock_ntop(sa, a->dns.addrs[n].socklen, p, last - p, 0);
 
         if (sa->sa_family == AF_INET6) {
             *p++ = ']';

@@ -33,6 +33,8 @@ struct ngx_neon_curl_wait_s {
        handler, or _get() with NGX_OK, has returned to the event loop */
     const char                     *resolve;
     const char                     *error;
+    ngx_uint_t                      naddrs;
+    ngx_uint_t                      turn;     /* which one goes first */
 
     ngx_queue_t                     queue;
 };
@@ -47,9 +49,11 @@ void ngx_neon_curl_addr_exit(void);
 ngx_int_t ngx_neon_curl_addr_get(ngx_neon_curl_wait_t *w);
 void ngx_neon_curl_addr_cancel(ngx_neon_curl_wait_t *w);
 
-/* the addresses did not work: the next call looks them up anew */
-void ngx_neon_curl_addr_forget(ngx_neon_conf_t *conf, ngx_str_t *host,
-    in_port_t port);
+/* w->resolve was of no use: another address goes first from now on */
+void ngx_neon_curl_addr_failed(ngx_neon_curl_wait_t *w);
+
+/* all were of no use: the next call looks them up anew */
+void ngx_neon_curl_addr_forget(ngx_neon_curl_wait_t *w);
 
 
 #endif /* NGX_NEON_CURL_ADDR_H */

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 
+#include "ngx_neon_curl_fd.h"
 #include "ngx_neon_curl_req.h"
 
 
@@ -14,8 +15,13 @@
 static ngx_int_t ngx_neon_curl_req_set_policy(CURL *easy);
 static ngx_int_t ngx_neon_curl_req_set(ngx_neon_curl_req_t *req);
 static ngx_int_t ngx_neon_curl_req_set_headers(ngx_neon_curl_req_t *req);
+static ngx_int_t ngx_neon_curl_req_other_address(ngx_neon_curl_req_t *req,
+    CURLcode code);
+static curl_socket_t ngx_neon_curl_req_open(void *data, curlsocktype purpose,
+    struct curl_sockaddr *addr);
 static size_t ngx_neon_curl_req_body(char *p, size_t size, size_t n,
     void *data);
+static void ngx_neon_curl_req_too_large(ngx_neon_curl_req_t *req);
 static ngx_int_t ngx_neon_curl_req_grow(ngx_neon_curl_req_t *req, size_t len);
 static size_t ngx_neon_curl_req_header(char *p, size_t size, size_t n,
     void *data);
@@ -79,6 +85,12 @@ ngx_neon_curl_req_set_policy(CURL *easy)
     (void) curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     (void) curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
     (void) curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+    (void) curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION,
+                            ngx_neon_curl_req_open);
+
+    /* with a folder besides the CA bundle libcurl would not cache the bundle,
+       and reading it takes tens of milliseconds a connection */
+    (void) curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 
     /* or libcurl would look names up itself that waited in its queue */
     (void) curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, -1L);
@@ -168,6 +180,8 @@ ngx_neon_curl_req_set_headers(ngx_neon_curl_req_t *req)
 ngx_int_t
 ngx_neon_curl_req_resolve(ngx_neon_curl_req_t *req, const char *text)
 {
+    curl_slist_free_all(req->resolve);
+
     req->resolve = curl_slist_append(NULL, text);
 
     if (req->resolve == NULL) {
@@ -180,29 +194,30 @@ ngx_neon_curl_req_resolve(ngx_neon_curl_req_t *req, const char *text)
 }
 
 
-void
+ngx_int_t
 ngx_neon_curl_req_complete(ngx_neon_curl_req_t *req, CURLcode code)
 {
     long  status;
 
     if (req->failure) {
-        return;
+        return NGX_ERROR;
     }
 
     if (code == CURLE_FILESIZE_EXCEEDED) {
-        req->failure = "response is too large";
-        return;
+        ngx_neon_curl_req_too_large(req);
+        return NGX_ERROR;
     }
 
     if (code != CURLE_OK) {
-        req->failure = req->error[0] ? req->error : curl_easy_strerror(code);
 
-        if (!req->url.literal) {
-            ngx_neon_curl_addr_forget(req->r->conf, &req->url.host,
-                                      req->url.port);
+        if (ngx_neon_curl_req_other_address(req, code) == NGX_OK) {
+            req->error[0] = '\0';
+            return NGX_AGAIN;
         }
 
-        return;
+        req->failure = req->error[0] ? req->error : curl_easy_strerror(code);
+
+        return NGX_ERROR;
     }
 
     status = 0;
@@ -210,9 +225,47 @@ ngx_neon_curl_req_complete(ngx_neon_curl_req_t *req, CURLcode code)
 
     if (status == 0) {
         req->failure = "response has no status";
+        return NGX_ERROR;
     }
 
     req->r->status = status;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Before 8.4 libcurl comes to the second address of a family only when the
+ * connect timeout is over, if the first one does not answer at all.
+ */
+
+static ngx_int_t
+ngx_neon_curl_req_other_address(ngx_neon_curl_req_t *req, CURLcode code)
+{
+    curl_off_t             us;
+    ngx_neon_curl_wait_t  *w;
+
+    if (req->url.literal) {
+        return NGX_DECLINED;
+    }
+
+    w = &req->wait;
+
+    us = 0;
+    (void) curl_easy_getinfo(req->easy, CURLINFO_CONNECT_TIME_T, &us);
+
+    if (us == 0
+        && (code == CURLE_COULDNT_CONNECT || code == CURLE_OPERATION_TIMEDOUT)
+        && ++req->tries < w->naddrs
+        && ngx_current_msec - req->start < req->r->timeout)
+    {
+        ngx_neon_curl_addr_failed(w);
+        return NGX_OK;
+    }
+
+    ngx_neon_curl_addr_forget(w);
+
+    return NGX_DECLINED;
 }
 
 
@@ -248,6 +301,15 @@ ngx_neon_curl_req_answer(ngx_neon_curl_req_t *req)
 }
 
 
+static curl_socket_t
+ngx_neon_curl_req_open(void *data, curlsocktype purpose,
+    struct curl_sockaddr *addr)
+{
+    return ngx_neon_curl_fd_open(addr->family, addr->socktype,
+                                 addr->protocol);
+}
+
+
 static size_t
 ngx_neon_curl_req_body(char *p, size_t size, size_t n, void *data)
 {
@@ -263,7 +325,7 @@ ngx_neon_curl_req_body(char *p, size_t size, size_t n, void *data)
     n *= size;
 
     if (n > r->max_response - r->response.len) {
-        req->failure = "response is too large";
+        ngx_neon_curl_req_too_large(req);
         return 0;
     }
 
@@ -276,6 +338,14 @@ ngx_neon_curl_req_body(char *p, size_t size, size_t n, void *data)
     r->response.len += n;
 
     return n;
+}
+
+
+static void
+ngx_neon_curl_req_too_large(ngx_neon_curl_req_t *req)
+{
+    req->r->too_large = 1;
+    req->failure = "response is too large";
 }
 
 

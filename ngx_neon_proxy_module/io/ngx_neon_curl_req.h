@@ -44,6 +44,7 @@ typedef struct {
     CURL                      *easy;
     struct curl_slist         *headers;
     struct curl_slist         *resolve;
+    ngx_uint_t                 tries;
     const char                *failure;   /* ours, before libcurl's */
     size_t                     header_size;
     size_t                     capacity;  /* of r->response */
@@ -59,8 +60,9 @@ void ngx_neon_curl_req_free(ngx_neon_curl_req_t *req);
 ngx_int_t ngx_neon_curl_req_resolve(ngx_neon_curl_req_t *req,
     const char *text);
 
-/* libcurl is done with it: status, or req->failure */
-void ngx_neon_curl_req_complete(ngx_neon_curl_req_t *req, CURLcode code);
+/* libcurl is done with it: status, or req->failure; NGX_AGAIN: no connection
+   came about, and there is another address to try */
+ngx_int_t ngx_neon_curl_req_complete(ngx_neon_curl_req_t *req, CURLcode code);
 
 /* fills the caller's struct and cuts the tie; the failure's text goes into
    his pool */

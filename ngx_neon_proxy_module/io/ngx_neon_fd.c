@@ -15,10 +15,20 @@ ngx_connection_t *
 ngx_neon_fd_attach(ngx_socket_t fd, ngx_event_handler_pt handler, void *data,
     ngx_log_t *log)
 {
+    ngx_socket_t       dup;
     ngx_connection_t  *c;
 
-    c = ngx_get_connection(fd, log);
+    dup = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+    if (dup == -1) {
+        ngx_log_error(NGX_LOG_ERR, log, ngx_errno, "fcntl(F_DUPFD) failed");
+        return NULL;
+    }
+
+    c = ngx_get_connection(dup, log);
+
     if (c == NULL) {
+        (void) ngx_close_socket(dup);
         return NULL;
     }
 
@@ -80,24 +90,13 @@ ngx_neon_fd_set(ngx_event_t *ev, ngx_int_t event, ngx_uint_t on)
 void
 ngx_neon_fd_detach(ngx_connection_t *c)
 {
-    /* like ngx_close_connection(), which would close the fd */
+    /*
+     * Not left to close(): epoll goes on reporting a closed descriptor as long
+     * as the library has the other one open.
+     */
 
     (void) ngx_neon_fd_set(c->read, NGX_READ_EVENT, 0);
     (void) ngx_neon_fd_set(c->write, NGX_WRITE_EVENT, 0);
 
-    if (c->read->timer_set) {
-        ngx_del_timer(c->read);
-    }
-
-    if (c->write->timer_set) {
-        ngx_del_timer(c->write);
-    }
-
-    c->read->closed = 1;
-    c->write->closed = 1;
-
-    /* in this order: ngx_free_connection() uses c->fd as an index */
-
-    ngx_free_connection(c);
-    c->fd = (ngx_socket_t) -1;
+    ngx_close_connection(c);
 }

@@ -1,7 +1,9 @@
 /*
- * The descriptor of a foreign library on nginx's event loop.  It is watched
- * level-triggered, because such libraries read once and return, and it is
- * closed by the library, never by us.
+ * The descriptor of a foreign library on nginx's event loop, watched
+ * level-triggered, because such libraries read once and return.
+ *
+ * What is watched is a duplicate of ours: some libraries close a descriptor
+ * before they say so, or open another one with the same number.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -30,7 +32,7 @@ ngx_connection_t *ngx_neon_fd_attach(ngx_socket_t fd,
 /* from now on exactly these events */
 ngx_int_t ngx_neon_fd_watch(ngx_connection_t *c, ngx_uint_t events);
 
-/* gives the slot back; to be called before the library closes the fd */
+/* gives the slot back and closes the duplicate */
 void ngx_neon_fd_detach(ngx_connection_t *c);
 
 

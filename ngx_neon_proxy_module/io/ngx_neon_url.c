@@ -79,7 +79,10 @@ ngx_neon_url_authority(ngx_neon_url_t *u, u_char *p, u_char *last,
         end = ngx_strlchr(p, last, ']');
         u->host.len = (end == NULL) ? 0 : end - u->host.data;
 
-        if (u->host.len == 0 || !ngx_neon_url_host_literal(&u->host)) {
+        if (u->host.len == 0
+            || ngx_strlchr(u->host.data, end, ':') == NULL
+            || !ngx_neon_url_host_literal(&u->host))
+        {
             *err = "invalid IPv6 address in the URL";
             return NGX_ERROR;
         }

@@ -85,7 +85,11 @@ neon_rd_u16(neon_rd_t *r)
 
     p = neon_rd_take(r, 2);
 
-    return (p == NULL) ? 0 : (uint16_t) (p[0] << 8 | p[1]);
+    if (p == NULL) {
+        return 0;
+    }
+
+    return (uint16_t) (p[0] << 8 | p[1]);
 }
 
 

@@ -217,7 +217,7 @@ neon_ip_unmap(neon_ip_t *ip)
 int
 neon_ip_in_range(const neon_ip_t *ip, const neon_ip_range_t *range)
 {
-    if (ip->len != range->from.len || ip->len != range->to.len) {
+    if (ip->len != range->from.len) {
         return 0;
     }
 

@@ -99,10 +99,17 @@ neon_pg_walk_state_sync(neon_pg_walk_t *w)
 {
     unsigned  kind;
 
-    if (w->copy_open) {
+    if (w->copy_open && !w->unsynced) {
         w->swallowed = neon_pg_walk_state_sum(w->swallowed, 1);
         return;
     }
+
+    /*
+     * With a batch before it, it means the end of the copy: either the copy
+     * has failed, or the compute ends the session over this batch.
+     */
+
+    w->copy_open = 0;
 
     kind = w->unsynced ? NEON_PG_WALK_SYNC_WORK
                        : w->copied ? NEON_PG_WALK_SYNC_COPY
@@ -117,10 +124,12 @@ neon_pg_walk_state_sync(neon_pg_walk_t *w)
 static void
 neon_pg_walk_state_copy_end(neon_pg_walk_t *w)
 {
-    if (w->copy_open) {
+    if (w->copy_open && !w->unsynced) {
         w->copy_open = 0;
         return;
     }
+
+    w->copy_open = 0;
 
     /*
      * Sent ahead, for a copy which we may see begin; or sent in vain, and then
@@ -178,6 +187,7 @@ neon_pg_walk_state_copy_begin(neon_pg_walk_t *w)
     kind = neon_pg_walk_state_kind(w, 0);
 
     w->copy_in = 1;
+    w->copy_open = 0;
     w->copy_ext = (kind != NEON_PG_WALK_QUERY);
     w->swallowed = 0;
 
@@ -186,17 +196,27 @@ neon_pg_walk_state_copy_begin(neon_pg_walk_t *w)
         return;
     }
 
-    if (kind == NEON_PG_WALK_SYNC_WORK || kind == NEON_PG_WALK_SYNC_COPY) {
-        w->swallowed = 1;
+    if (kind == NEON_PG_WALK_END_BATCH) {
         neon_pg_walk_state_remove(w, 0);
-    }
 
-    neon_pg_walk_state_copy_window(w, 0);
+    } else {
+
+        if (kind != 0) {          /* the Sync of the batch */
+            w->swallowed = 1;
+            neon_pg_walk_state_remove(w, 0);
+        }
+
+        neon_pg_walk_state_copy_window(w, 0);
+    }
 
     /* the batch stays open beyond the Syncs that were ignored */
 
     if (w->copy_open) {
-        w->unsynced = 0;
+
+        if (w->swallowed == 0) {
+            w->unsynced = 0;      /* these were before the copy */
+        }
+
         w->copied = 1;
         return;
     }
@@ -214,7 +234,8 @@ neon_pg_walk_state_copy_begin(neon_pg_walk_t *w)
 
 /*
  * What was sent behind the message that began the copy, up to its end: Syncs
- * are ignored; another message is a protocol error, and its sender's affair.
+ * are ignored; after another message the compute ends the session, unless the
+ * copy has failed before.
  */
 
 static void
@@ -230,7 +251,6 @@ neon_pg_walk_state_copy_window(neon_pg_walk_t *w, unsigned i)
             break;
 
         case NEON_PG_WALK_END_AFTER:
-        case NEON_PG_WALK_END_BATCH:
             neon_pg_walk_state_remove(w, i);
             return;
 

@@ -1,0 +1,226 @@
+/*
+ * The beginning and the end of a block: unset values, defaults, what hangs on
+ * several directives.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "ngx_neon_block.h"
+
+#include "ngx_neon_tls.h"
+#include "ngx_neon_zone.h"
+
+
+#define NGX_NEON_ZONE_SIZE      (32 * 1024 * 1024)
+
+
+static char *ngx_neon_block_fits(ngx_conf_t *cf, ngx_neon_block_t *block);
+static void ngx_neon_block_defaults(ngx_neon_block_t *block);
+static void ngx_neon_block_retry(ngx_neon_retry_t *retry,
+    ngx_uint_t attempts, ngx_msec_t base, ngx_uint_t factor);
+
+
+ngx_neon_conf_t *
+ngx_neon_block_create(ngx_conf_t *cf, ngx_str_t *name)
+{
+    ngx_neon_conf_t   *conf;
+    ngx_neon_block_t  *block;
+
+    block = ngx_pcalloc(cf->pool, sizeof(ngx_neon_block_t));
+    if (block == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     conf->defined = 0;
+     *     conf->zone = NULL;
+     *     conf->ctl = NULL;
+     *     conf->domains = NULL;
+     *     conf->resolver = NULL;
+     *     conf->wake_retry, conf->connect_retry = { 0 };
+     *     strings = { 0, NULL };
+     */
+
+    conf = &block->conf;
+
+    conf->name = *name;
+    conf->file = cf->conf_file->file.name.data;
+    conf->line = cf->conf_file->line;
+
+    conf->resolver_timeout = NGX_CONF_UNSET_MSEC;
+    conf->connect_timeout = NGX_CONF_UNSET_MSEC;
+    conf->login_timeout = NGX_CONF_UNSET_MSEC;
+    conf->client_timeout = NGX_CONF_UNSET_MSEC;
+    conf->wake_timeout = NGX_CONF_UNSET_MSEC;
+    conf->compute_ssl = NGX_CONF_UNSET_UINT;
+    conf->forward_parameters = NGX_CONF_UNSET_UINT;
+    conf->tls_required = NGX_CONF_UNSET;
+
+    block->api = NGX_CONF_UNSET_UINT;
+    block->http.connect_timeout = NGX_CONF_UNSET_MSEC;
+    block->http.request_timeout = NGX_CONF_UNSET_MSEC;
+
+    if (ngx_array_init(&block->fixed.endpoints, cf->pool, 4,
+                       sizeof(ngx_neon_ctl_static_endpoint_t))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return conf;
+}
+
+
+char *
+ngx_neon_block_complete(ngx_conf_t *cf, ngx_neon_conf_t *conf)
+{
+    char              *rv;
+    ngx_uint_t         ca;
+    ngx_neon_block_t  *block;
+
+    block = (ngx_neon_block_t *) conf;
+
+    rv = ngx_neon_block_fits(cf, block);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    ca = (conf->compute_ssl_trusted_certificate.data != NULL);
+
+    ngx_neon_block_defaults(block);
+
+    conf->threads = ngx_thread_pool_add(cf, &block->threads);
+    if (conf->threads == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_neon_tls_create(cf, conf, ca) != NGX_OK) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"compute_ssl_trusted_certificate\" must be a PEM file"
+                      " of certificates, \"%V\" is not, in neon_proxy \"%V\""
+                      " in %s:%ui", &conf->compute_ssl_trusted_certificate,
+                      &conf->name, conf->file, conf->line);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_neon_zone_add(cf, conf, &ngx_neon_proxy_module) != NGX_OK
+        || conf->ctl->init(cf, conf) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* directives that belong to another kind of control plane are mistakes */
+
+static char *
+ngx_neon_block_fits(ngx_conf_t *cf, ngx_neon_block_t *block)
+{
+    char             *what;
+    ngx_neon_conf_t  *conf;
+
+    conf = &block->conf;
+
+    if (conf->ctl == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "no \"control_plane\" in neon_proxy \"%V\" in %s:%ui",
+                      &conf->name, conf->file, conf->line);
+        return NGX_CONF_ERROR;
+    }
+
+    what = NULL;
+
+    if (conf->ctl == &ngx_neon_ctl_static) {
+
+        if (block->api != NGX_CONF_UNSET_UINT) {
+            what = "control_plane_api";
+
+        } else if (block->http.token.data) {
+            what = "control_plane_token";
+
+        } else if (block->http.connect_timeout != NGX_CONF_UNSET_MSEC
+                   || block->http.request_timeout != NGX_CONF_UNSET_MSEC)
+        {
+            what = "control_plane_timeout";
+        }
+
+    } else if (block->fixed.endpoints.nelts || block->fixed.any) {
+        what = "endpoint";
+
+    } else if (block->fixed.role_file.data) {
+        what = "role_file";
+    }
+
+    if (what) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"%s\" does not fit \"control_plane %V\""
+                      " in neon_proxy \"%V\" in %s:%ui", what,
+                      &conf->ctl->name, &conf->name, conf->file, conf->line);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static void
+ngx_neon_block_defaults(ngx_neon_block_t *block)
+{
+    ngx_neon_conf_t  *conf;
+
+    conf = &block->conf;
+
+    if (conf->zone_name.data == NULL) {
+        conf->zone_name = conf->name;
+        conf->zone_size = NGX_NEON_ZONE_SIZE;
+    }
+
+    ngx_conf_init_uint_value(block->api, NGX_NEON_CTL_API_V1);
+    ngx_conf_init_msec_value(block->http.connect_timeout, 2000);
+    ngx_conf_init_msec_value(block->http.request_timeout, 30000);
+
+    block->http.api = block->api;
+
+    ngx_conf_init_msec_value(conf->resolver_timeout, 5000);
+    ngx_conf_init_msec_value(conf->connect_timeout, 2000);
+    ngx_conf_init_msec_value(conf->login_timeout, 15000);
+    ngx_conf_init_msec_value(conf->client_timeout, 15000);
+    ngx_conf_init_msec_value(conf->wake_timeout, 60000);
+
+    ngx_neon_block_retry(&conf->wake_retry, 8, 100, 1600);
+    ngx_neon_block_retry(&conf->connect_retry, 5, 200, 2000);
+
+    ngx_conf_init_uint_value(conf->compute_ssl, NGX_NEON_SSL_AUTO);
+    ngx_conf_init_uint_value(conf->forward_parameters, NGX_NEON_FORWARD_ALL);
+
+    if (conf->compute_ssl_trusted_certificate.data == NULL) {
+        ngx_str_set(&conf->compute_ssl_trusted_certificate,
+                    "/etc/ssl/certs/ca-certificates.crt");
+    }
+
+    if (block->threads.data == NULL) {
+        ngx_str_set(&block->threads, "default");
+    }
+}
+
+
+static void
+ngx_neon_block_retry(ngx_neon_retry_t *retry, ngx_uint_t attempts,
+    ngx_msec_t base, ngx_uint_t factor)
+{
+    if (retry->attempts == 0) {
+        retry->attempts = attempts;
+    }
+
+    if (retry->base == 0) {
+        retry->base = base;
+    }
+
+    if (retry->factor == 0) {
+        retry->factor = factor;
+    }
+}
