@@ -48,10 +48,12 @@ install: all              ## module and modules-enabled entry, honours DESTDIR
 	    $(DESTDIR)$(MODULES_ENABLED_DIR)/70-mod-neon-proxy.conf
 
 demo:                     ## starts the scale-to-zero demo and runs psql
-	@conf/demo/demo.sh start
+	@mk/deps.sh build demo
+	@$(MAKE) --no-print-directory module
+	@BUILD=$(BUILD) conf/demo/demo.sh start
 
 demo-stop:                ## ends the demo
-	@conf/demo/demo.sh stop
+	@BUILD=$(BUILD) conf/demo/demo.sh stop
 
-clean:                    ## removes everything that was built
+clean: demo-stop          ## removes everything that was built
 	rm -rf $(BUILD) t/js/node_modules
