@@ -223,7 +223,7 @@ ngx_neon_ctl_roles_parse(ngx_conf_t *cf, ngx_str_t *file, ngx_str_t *text,
 
         if (err) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "role_file \"%V\" line %ui, role \"%V\": %s; "
+                               "role_file %V:%ui: role \"%V\": %s; "
                                NGX_NEON_CTL_ROLES_FORM,
                                file, line, &role.role, err);
             return NGX_ERROR;
@@ -465,7 +465,7 @@ ngx_neon_ctl_roles_unique(ngx_conf_t *cf, ngx_str_t *file, ngx_array_t *roles)
         }
 
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "role_file \"%V\" line %ui: duplicate of "
+                           "role_file %V:%ui: duplicate of "
                            "role \"%V\" in line %ui",
                            file, ngx_max(r[i - 1].line, r[i].line),
                            &r[i].role, ngx_min(r[i - 1].line, r[i].line));

@@ -87,8 +87,16 @@ ngx_neon_dns_start(ngx_neon_dns_t *d)
     l->event.log = ngx_cycle->log;
     l->event.cancelable = 1;
 
-    rc = d->conf->resolver ? ngx_neon_dns_resolver_start(l)
-                           : ngx_neon_dns_thread_start(l);
+    /* RFC 6761, 6.3: no name server is asked for localhost */
+
+    if (d->conf->resolver && ngx_strcasecmp((u_char *) l->host,
+                                            (u_char *) "localhost") != 0)
+    {
+        rc = ngx_neon_dns_resolver_start(l);
+
+    } else {
+        rc = ngx_neon_dns_thread_start(l);
+    }
 
     if (rc == NGX_AGAIN) {
         return NGX_AGAIN;

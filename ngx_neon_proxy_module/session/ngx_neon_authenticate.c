@@ -100,7 +100,7 @@ ngx_neon_auth_begin(ngx_neon_session_t *s)
     }
 
     neon_scram_server_init(l->scram, l->cbind);
-    neon_pg_auth_sasl_write(&w, l->cbind.len != 0);
+    neon_pg_auth_sasl_write(&w, l->scram->cbind_len != 0);
     l->phase = NGX_NEON_AUTH_FIRST;
 
     return ngx_neon_bytes_wrote(s, &l->out, &w);

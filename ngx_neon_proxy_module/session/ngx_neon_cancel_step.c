@@ -166,19 +166,25 @@ ngx_neon_cancel_send(ngx_neon_session_t *s)
 static ngx_int_t
 ngx_neon_cancel_wait(ngx_neon_session_t *s)
 {
-    ngx_int_t  rc;
+    u_char             buf[64];
+    ssize_t            n;
+    ngx_connection_t  *pc;
+
+    pc = s->compute;
 
     do {
-        s->login->cin.last = s->login->cin.pos;
-        rc = ngx_neon_link_read(s, 64);
-    } while (rc == NGX_OK);
+        n = pc->recv(pc, buf, sizeof(buf));
+    } while (n > 0);
 
-    if (rc == NGX_AGAIN) {
+    if (n == NGX_AGAIN) {
+        if (ngx_handle_read_event(pc->read, 0) != NGX_OK) {
+            return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
+        }
+
         return NGX_AGAIN;
     }
 
     ngx_str_set(&s->detail, "forwarded");
-    s->err = 0;
 
     return NGX_DONE;
 }

@@ -37,6 +37,9 @@ ngx_neon_link_open(ngx_neon_session_t *s, struct sockaddr *sockaddr,
     l = s->login;
     addr = &s->compute_addr;
 
+    s->err = 0;
+    ngx_str_null(&s->detail);
+
     if (addr->data == NULL) {
         addr->data = ngx_pnalloc(s->pool, NGX_SOCKADDR_STRLEN);
         if (addr->data == NULL) {

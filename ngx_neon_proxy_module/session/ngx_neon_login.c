@@ -77,7 +77,11 @@ ngx_neon_login_destroy(ngx_neon_session_t *s)
         neon_wipe(l->scram, sizeof(neon_scram_server_t));
     }
 
-    /* the cleartext password came in here, and went out there */
+    if (l->password.data) {
+        neon_wipe((void *) l->password.data, l->password.len);
+    }
+
+    /* a cleartext password came in here, and went out there */
 
     if (l->in.start) {
         neon_wipe(l->in.start, l->in.end - l->in.start);

@@ -78,8 +78,7 @@ struct ngx_neon_login_s {
     unsigned              ssl_seen:1;
     unsigned              gss_seen:1;
     neon_pg_first_t       first;
-    neon_pg_startup_t     startup;            /* points into packet */
-    u_char               *packet;
+    neon_pg_startup_t     startup;            /* points into the pool */
     ngx_uint_t            cancel_key_len;
     unsigned              protocol_3_2:1;
     neon_pg_cancel_t      cancel;             /* CancelRequest */

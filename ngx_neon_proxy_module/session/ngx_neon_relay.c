@@ -125,6 +125,9 @@ ngx_neon_relay_begin(ngx_neon_session_t *s)
     }
 
     s->handler = ngx_neon_relay_handler;
+    s->err = 0;
+    ngx_str_null(&s->detail);
+
     ngx_neon_login_destroy(s);
 
     ngx_add_timer(&s->timer, NGX_NEON_RELAY_TIMER);

@@ -59,8 +59,6 @@ typedef struct {
                                          message that only a request causes */
     unsigned          failed:1;       /* a batch failed in COPY: the owner of
                                          the next ReadyForQuery is open */
-    unsigned          errored:1;      /* ErrorResponse since the last
-                                         ReadyForQuery */
     unsigned          blurred:1;      /* too much for exact counting */
     unsigned          lost:1;         /* the stream made no sense: never idle
                                          again, bytes pass all the same */

@@ -31,12 +31,12 @@
 /* entries of the queue: bits of queue[0], [1] and [2] */
 
 typedef enum {
-    NEON_PG_WALK_SYNC_BARE = 1,   /* Sync with nothing before it */
+    NEON_PG_WALK_SYNC_BARE = 1,   /* Sync with no batch before it, or with a
+                                     COPY only */
     NEON_PG_WALK_QUERY = 2,       /* Query, FunctionCall */
     NEON_PG_WALK_SYNC_WORK = 3,   /* Sync that ends a batch */
     NEON_PG_WALK_END_AFTER = 4,   /* CopyDone or CopyFail, sent before the copy
                                      was seen to begin, behind an entry */
-    NEON_PG_WALK_SYNC_COPY = 5,   /* Sync behind the CopyDone of a batch */
     NEON_PG_WALK_END_BATCH = 6    /* like END_AFTER, within a batch */
 } neon_pg_walk_kind_e;
 
@@ -67,13 +67,9 @@ neon_pg_walk_state_client(neon_pg_walk_t *w, uint8_t tag)
     case 'F':
 
         /*
-         * In an open batch: it ends the batch, or it is discarded as the batch
-         * failed, and then it has no ReadyForQuery.
+         * It ends a batch that is open, or it is discarded as the batch
+         * failed, and then it has no ReadyForQuery: we shall be late.
          */
-
-        if (w->unsynced || w->copied) {
-            neon_pg_walk_state_blur(w);
-        }
 
         w->unsynced = 0;
         w->copied = 0;
@@ -111,9 +107,8 @@ neon_pg_walk_state_sync(neon_pg_walk_t *w)
 
     w->copy_open = 0;
 
-    kind = w->unsynced ? NEON_PG_WALK_SYNC_WORK
-                       : w->copied ? NEON_PG_WALK_SYNC_COPY
-                                   : NEON_PG_WALK_SYNC_BARE;
+    kind = w->unsynced ? NEON_PG_WALK_SYNC_WORK : NEON_PG_WALK_SYNC_BARE;
+
     w->unsynced = 0;
     w->copied = 0;
 
@@ -128,8 +123,6 @@ neon_pg_walk_state_copy_end(neon_pg_walk_t *w)
         w->copy_open = 0;
         return;
     }
-
-    w->copy_open = 0;
 
     /*
      * Sent ahead, for a copy which we may see begin; or sent in vain, and then
@@ -148,23 +141,21 @@ neon_pg_walk_state_copy_end(neon_pg_walk_t *w)
 void
 neon_pg_walk_state_compute(neon_pg_walk_t *w, uint8_t tag)
 {
+    w->replied = 1;
+
     switch (tag) {
 
     case 'C':
-        w->replied = 1;
         w->swallowed = 0;
         w->copy_in = 0;
         w->copy_open = 0;
         break;
 
     case 'E':
-        w->errored = 1;
         neon_pg_walk_state_copy_failed(w);
         break;
 
     default: /* CopyInResponse */
-        w->replied = 1;
-
         if (!w->blurred) {
             neon_pg_walk_state_copy_begin(w);
         }
@@ -177,17 +168,17 @@ neon_pg_walk_state_copy_begin(neon_pg_walk_t *w)
 {
     unsigned  kind;
 
-    /* this is the reply to what stands behind them: so they were answered */
-
-    while (neon_pg_walk_state_kind(w, 0) == NEON_PG_WALK_SYNC_BARE) {
-        neon_pg_walk_state_remove(w, 0);
-        neon_pg_walk_state_trim(w);
-    }
-
     kind = neon_pg_walk_state_kind(w, 0);
 
+    if (kind == NEON_PG_WALK_SYNC_BARE) {
+
+        /* it has no reply, so it was answered or discarded unnoticed */
+
+        neon_pg_walk_state_blur(w);
+        return;
+    }
+
     w->copy_in = 1;
-    w->copy_open = 0;
     w->copy_ext = (kind != NEON_PG_WALK_QUERY);
     w->swallowed = 0;
 
@@ -201,7 +192,7 @@ neon_pg_walk_state_copy_begin(neon_pg_walk_t *w)
 
     } else {
 
-        if (kind != 0) {          /* the Sync of the batch */
+        if (kind == NEON_PG_WALK_SYNC_WORK) {
             w->swallowed = 1;
             neon_pg_walk_state_remove(w, 0);
         }
@@ -214,7 +205,7 @@ neon_pg_walk_state_copy_begin(neon_pg_walk_t *w)
     if (w->copy_open) {
 
         if (w->swallowed == 0) {
-            w->unsynced = 0;      /* these were before the copy */
+            w->unsynced = 0;      /* they are not behind the copy */
         }
 
         w->copied = 1;
@@ -225,9 +216,6 @@ neon_pg_walk_state_copy_begin(neon_pg_walk_t *w)
 
     if (w->pending == 0) {
         w->copied = 1;
-
-    } else if (neon_pg_walk_state_kind(w, 0) == NEON_PG_WALK_SYNC_BARE) {
-        w->queue[2] |= NEON_PG_WALK_SYNC_COPY >> 2;
     }
 }
 
@@ -291,11 +279,9 @@ neon_pg_walk_state_ready(neon_pg_walk_t *w, uint8_t status)
 {
     w->status = status;
 
-    neon_pg_walk_state_copy_failed(w);
     neon_pg_walk_state_answer(w);
 
     w->replied = 0;
-    w->errored = 0;
     w->failed = 0;
 }
 
@@ -305,7 +291,7 @@ neon_pg_walk_state_ready(neon_pg_walk_t *w, uint8_t status)
 static void
 neon_pg_walk_state_answer(neon_pg_walk_t *w)
 {
-    unsigned  i, j, bare, kind, work;
+    unsigned  i, kind, work;
 
     if (w->blurred) {
 
@@ -319,13 +305,11 @@ neon_pg_walk_state_answer(neon_pg_walk_t *w)
         return;
     }
 
-    bare = !w->replied && !w->errored;
-
     i = neon_pg_walk_state_skip_ends(w, 0);
     kind = neon_pg_walk_state_kind(w, i);
     work = (kind == NEON_PG_WALK_QUERY || kind == NEON_PG_WALK_SYNC_WORK);
 
-    if (i == w->pending || (work && bare)) {
+    if (i == w->pending || (work && !w->replied)) {
 
         /* nobody's, so it must be that of a Sync of a failed copy */
 
@@ -347,25 +331,11 @@ neon_pg_walk_state_answer(neon_pg_walk_t *w)
         return;
     }
 
-    if (kind == NEON_PG_WALK_SYNC_BARE && w->replied && !w->failed) {
+    neon_pg_walk_state_remove(w, i);
 
-        /*
-         * A bare Sync has no reply: it was answered before, or discarded with
-         * a batch that failed, and this is the answer to what follows it.
-         */
+    /* with every CopyDone before it, which was in vain */
 
-        j = i;
-
-        while (neon_pg_walk_state_kind(w, j) == NEON_PG_WALK_SYNC_BARE) {
-            j = neon_pg_walk_state_skip_ends(w, j + 1);
-        }
-
-        if (j < w->pending) {
-            i = j;
-        }
-    }
-
-    for (j = 0; j <= i; j++) {
+    while (i-- != 0) {
         neon_pg_walk_state_remove(w, 0);
     }
 
@@ -425,8 +395,6 @@ neon_pg_walk_state_blur(neon_pg_walk_t *w)
     w->extra = 0;
     w->swallowed = 0;
     w->pending = n & NEON_PG_WALK_MAX;
-    w->unsynced |= w->copied;
-    w->copied = 0;
     w->copy_in = 0;
     w->copy_open = 0;
     w->blurred = 1;
