@@ -334,6 +334,7 @@ ngx_neon_ctl_static_find(ngx_neon_ctl_static_conf_t *sconf, ngx_str_t *name)
 {
     ngx_neon_ctl_static_endpoint_t  key;
 
+    ngx_memzero(&key, sizeof(ngx_neon_ctl_static_endpoint_t));
     key.name = *name;
 
     return bsearch(&key, sconf->endpoints.elts, sconf->endpoints.nelts,

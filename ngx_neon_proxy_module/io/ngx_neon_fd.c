@@ -15,20 +15,20 @@ ngx_connection_t *
 ngx_neon_fd_attach(ngx_socket_t fd, ngx_event_handler_pt handler, void *data,
     ngx_log_t *log)
 {
-    ngx_socket_t       dup;
+    ngx_socket_t       copy;
     ngx_connection_t  *c;
 
-    dup = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
-    if (dup == -1) {
+    if (copy == -1) {
         ngx_log_error(NGX_LOG_ERR, log, ngx_errno, "fcntl(F_DUPFD) failed");
         return NULL;
     }
 
-    c = ngx_get_connection(dup, log);
+    c = ngx_get_connection(copy, log);
 
     if (c == NULL) {
-        (void) ngx_close_socket(dup);
+        (void) ngx_close_socket(copy);
         return NULL;
     }
 
