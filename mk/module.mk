@@ -21,11 +21,14 @@ all: module               ## the module for Debian's nginx, or NGINX_SRC=dir
 
 endif
 
+# by rename: an nginx that runs with the old file keeps it
+
 module:
 	+@mk/build-nginx.sh --out $(BUILD)/$(notdir $(CC)) --cc $(CC) \
 	    --cflags '$(CFLAGS)' --ldflags '$(LDFLAGS)'
 	@cmp -s $(BUILD)/$(notdir $(CC))/$(notdir $(MODULE)) $(MODULE) \
-	    || cp -p $(BUILD)/$(notdir $(CC))/$(notdir $(MODULE)) $(MODULE)
+	    || { cp -p $(BUILD)/$(notdir $(CC))/$(notdir $(MODULE)) \
+	            $(MODULE).new && mv -f $(MODULE).new $(MODULE); }
 	@echo "$(MODULE)"
 
 module-clang:

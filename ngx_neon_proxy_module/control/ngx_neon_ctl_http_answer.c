@@ -64,6 +64,12 @@ ngx_neon_ctl_http_access(ngx_neon_ctl_request_t *r, ngx_neon_ctl_json_t *json)
 {
     ngx_neon_access_t  *access;
 
+    /* "" is a role that does not exist; to say nothing is another thing */
+
+    if (json->role_secret.data == NULL) {
+        return "the answer has no \"role_secret\"";
+    }
+
     access = ngx_neon_ctl_access(r);
     if (access == NULL) {
         return "no memory";

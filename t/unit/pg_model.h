@@ -37,8 +37,8 @@ typedef enum {
 
 typedef struct {
     uint8_t      tag;
-    uint8_t      first;           /* statement of Query or Execute; else 1:
-                                     it will fail */
+    uint8_t      first;           /* statement of Query or Execute; of the
+                                     others, 1: it will fail */
     uint8_t      second;          /* of a Query */
 } model_msg_t;
 
@@ -49,7 +49,7 @@ typedef struct {
     model_msg_t  in[MODEL_SIZE];
     size_t       nin, read;
 
-    uint8_t      out[4 * MODEL_SIZE][2];
+    uint8_t      out[8 * MODEL_SIZE][2];
     size_t       nout, delivered;
 
     unsigned     copy;            /* reads CopyData for .. */
@@ -91,7 +91,7 @@ emit(backend_t *b, uint8_t tag)
 
 
 static void
-fail(backend_t *b)
+emit_error(backend_t *b)
 {
     emit(b, 'E');
 
@@ -107,7 +107,7 @@ static int
 run(backend_t *b, uint8_t statement, unsigned ext)
 {
     if (b->status == 'E' && statement != COMMIT && statement != EMPTY) {
-        fail(b);
+        emit_error(b);
         return 1;
     }
 
@@ -127,7 +127,7 @@ run(backend_t *b, uint8_t statement, unsigned ext)
         return 0;
 
     case WRONG:
-        fail(b);
+        emit_error(b);
         return 1;
 
     case BEGIN:
@@ -140,7 +140,7 @@ run(backend_t *b, uint8_t statement, unsigned ext)
         emit(b, 'G');
 
         if (statement == COPY_BAD_START) {
-            fail(b);
+            emit_error(b);
             return 1;
         }
 
@@ -214,15 +214,15 @@ read_copy(backend_t *b, model_msg_t *msg)
         break;
 
     default:
-        fail(b);
-        fail(b);
+        emit_error(b);
+        emit_error(b);
         b->dead = 1;
         return;
     }
 
     if (bad) {
         b->copy = 0;
-        fail(b);
+        emit_error(b);
 
         if (b->copy_ext) {
             b->skip = 1;
@@ -259,7 +259,7 @@ read_message(backend_t *b, model_msg_t *msg)
         b->batch = 0;
 
         if (msg->first) {
-            fail(b);
+            emit_error(b);
 
         } else {
             emit(b, 'V');
@@ -269,6 +269,10 @@ read_message(backend_t *b, model_msg_t *msg)
         break;
 
     case 'S':
+        if (b->batch && !b->skip && msg->first) {
+            emit_error(b);              /* a deferred constraint */
+        }
+
         b->skip = 0;
         b->batch = 0;
         emit(b, 'Z');
@@ -286,7 +290,7 @@ read_message(backend_t *b, model_msg_t *msg)
         b->batch = 1;
 
         if (msg->first) {
-            fail(b);
+            emit_error(b);
             b->skip = 1;
             break;
         }
@@ -365,7 +369,7 @@ model_show(model_t *m, const char *what)
 static void
 model_check(model_t *m)
 {
-    if (m->w.lost && !m->b.dead) {
+    if (m->w.lost && m->polite) {
         model_show(m, "lost");
     }
 
@@ -464,7 +468,7 @@ model_plan_batch(model_t *m)
         }
     }
 
-    model_plan(m, 'S', 0, 0);
+    model_plan(m, 'S', choose(m, 8) == 7, 0);
 }
 
 
@@ -532,6 +536,11 @@ model_send(model_t *m)
     model_msg_t       *msg;
 
     if (m->planned == m->nplan) {
+
+        if (m->b.nin >= MODEL_SIZE - MODEL_PLAN) {
+            return;
+        }
+
         m->planned = 0;
         m->nplan = 0;
 
@@ -544,10 +553,6 @@ model_send(model_t *m)
             m->plan[0].first = strchr("QE", m->plan[0].tag)
                                ? m->plan[0].first : m->plan[0].first == WRONG;
         }
-    }
-
-    if (m->b.nin == MODEL_SIZE - MODEL_PLAN) {
-        return;
     }
 
     msg = &m->plan[m->planned++];
@@ -624,7 +629,15 @@ model_run(model_t *m, const uint8_t *p, size_t n)
     }
 
     while (m->planned < m->nplan && !m->b.dead) {
-        model_send(m);
+
+        if (!m->polite || m->w.pending < NEON_PG_WALK_QUEUE) {
+            model_send(m);
+
+        } else {
+            backend_step(&m->b);
+            model_deliver(m);
+        }
+
         model_check(m);
     }
 

@@ -285,8 +285,9 @@ test_base64_refuses(void **state)
     uint8_t            bytes[64];
 
     static const char  *cases[] = {
-        "Z", "Zg", "Zg=", "Zm8", "=", "==", "===", "====", "Z===", "Zg==Zg==",
-        "Zm9v=", "=m9v", "Zm=v", "Z=9v", "Zm9 ", " Zm9", "Zm9v\n", "Zm9v\n\n\n",
+        "A", "AA", "AAA", "AAAAA", "AAAAAA", "Zg", "Zg=", "Zm8", "=", "==",
+        "===", "====", "Z===", "Zg==Zg==", "Zm9v=", "=m9v", "Zm=v", "Z=9v",
+        "Zm9 ", " Zm9", "Zm9v\n", "Zm9v\n\n\n",
         "Zm9-", "Zm9_", "Zm9.", "Zm9\200", "Zh==", "Zm9=", "Z/==", "Zg=a",
         "Zm9vZg==Zm9v"
     };

@@ -1,0 +1,220 @@
+#!/usr/bin/perl
+
+# What a compute says at login reaches the client as it is; what it should not
+# say ends the session with a clear error.
+
+use lib 't/lib';
+use NeonTest;
+use NeonTest::Wire;
+
+use Time::HiRes qw/time/;
+
+my $t = NeonTest->new;
+my $behaviour = $t->dir . '/behaviour';
+
+# the compute does what the test wrote down, by name
+
+my %does;
+
+sub compute {
+    my ($c) = @_;
+
+    my $params = $c->startup or return;
+    $does{slurp $behaviour}->($c, $params);
+}
+
+sub fatal {
+    my ($c, @fields) = @_;
+    $c->error(S => 'FATAL', V => 'FATAL', @fields);
+}
+
+
+# the behaviours
+
+my @full = (S => 'FATAL', V => 'FATAL', C => '3D000',
+            M => 'database "app" does not exist', D => 'a detail',
+            H => 'a hint', P => '7', W => 'a context', F => 'postinit.c',
+            L => '885', R => 'InitPostgres');
+
+my $big = 'm' x 1_000_000;
+my $key = message('K', pack('N', 1) . 'KEY2');
+my $ready = message('Z', 'I');
+
+%does = (
+    welcome => sub { $_[0]->welcome; $_[0]->serve },
+    full => sub { $_[0]->error(@full) },
+    after_ok => sub { $_[0]->auth(0); $_[0]->error(@full) },
+    bare => sub { $_[0]->error(M => 'only a message') },
+    nothing => sub { $_[0]->send(message('E', "\0")) },
+    unknown_fields => sub { $_[0]->error(S => 'FATAL', C => '3D000',
+        M => 'm', x => 'unknown', y => '', M => 'again') },
+    big => sub { $_[0]->error(S => 'FATAL', C => '3D000', M => $big) },
+    no_terminator => sub { $_[0]->send(message('E', "SFATAL\0C3D000\0")) },
+    not_ours => sub { $_[0]->error(S => 'FATAL', C => '57P03',
+        M => 'the database system is starting up') },
+    (map { my $code = $_; "code_$code" => sub { fatal($_[0], C => $code,
+           M => 'a message') } } qw/28P01 28000 3D000 42501 22023 53300 08P01
+           XX000 58P01 57P01/),
+    close => sub { },
+    reset => sub { $_[0]->reset },
+    hang => sub { $_[0]->hang },
+    hang_after_ok => sub { $_[0]->auth(0); $_[0]->hang },
+    garbage => sub { $_[0]->send("HTTP/1.1 400 Bad Request\r\n\r\n") },
+    zeros => sub { $_[0]->send("\0" x 1000) },
+    short => sub { $_[0]->send('R' . pack('N', 3) . 'x' x 100) },
+    huge => sub { $_[0]->send('S' . pack('N', 2 ** 31) . 'x' x 100) },
+    huge2 => sub { $_[0]->send('S' . pack('N', 2 ** 32 - 1) . 'x' x 100) },
+    short_auth => sub { $_[0]->send(message('R', "\0\0")) },
+    query => sub { $_[0]->send(message('Q', "select 1\0")) },
+    data => sub { $_[0]->auth(0); $_[0]->send($_[0]->row_bytes('x')) },
+    ready_first => sub { $_[0]->send($ready) },
+    ok_twice => sub { $_[0]->auth(0); $_[0]->auth(0) },
+    bad_ready => sub { $_[0]->auth(0); $_[0]->send(message('Z', '')) },
+    bad_key => sub { $_[0]->auth(0); $_[0]->send(message('K', 'abc')) },
+    long_key => sub { $_[0]->auth(0);
+                      $_[0]->send(message('K', 'x' x 300)) },
+    endless => sub { $_[0]->auth(0);
+                     my $m = message('S', "a\0" . 'x' x 60000 . "\0");
+                     eval { $_[0]->send($m) for 1 .. 1000 } },
+    kerberos => sub { $_[0]->auth(7); $_[0]->hang },
+    unknown_auth => sub { $_[0]->auth(99); $_[0]->hang },
+    mechanisms => sub { $_[0]->auth(10, "X-NEW\0\0"); $_[0]->hang },
+    no_mechanisms => sub { $_[0]->auth(10, ''); $_[0]->hang },
+    continue_first => sub { $_[0]->auth(11, 'r=x,s=eA==,i=4096');
+                            $_[0]->hang },
+    final_first => sub { $_[0]->auth(12, 'v=eA=='); $_[0]->hang },
+    no_key => sub { $_[0]->welcome(nokey => 1); $_[0]->serve },
+    long => sub { $_[0]->welcome(key => 'k' x 256); $_[0]->serve },
+    dribble => sub { $_[0]->dribble($_[0]->welcome_bytes, 1);
+                     $_[0]->serve },
+    dribble7 => sub { $_[0]->dribble($_[0]->welcome_bytes, 7);
+                      $_[0]->serve },
+    notice => sub {
+        my ($c) = @_;
+        my $notice = message('N', "SNOTICE\0VNOTICE\0C00000\0Mhello\0\0");
+        $c->send($notice);
+        $c->auth(0);
+        $c->send($notice . message('S', "a\0b\0") . $key . $notice . $ready);
+        $c->serve;
+    },
+    late_status => sub {
+        my ($c) = @_;
+        $c->auth(0);
+        $c->send($key . message('S', "late\0value\0") . $ready
+                 . message('S', "later\0value\0"));
+        $c->serve;
+    },
+    in_transaction => sub {
+        $_[0]->auth(0);
+        $_[0]->send($key . message('Z', 'T'));
+        $_[0]->serve;
+    },
+);
+
+my ($n, $cp, $fc) = $t->front(compute => \&compute, main => <<'END');
+connect_retry attempts=2 base=10ms factor=1;
+wake_retry attempts=2 base=10ms factor=1;
+login_timeout 700ms;
+END
+
+sub enter {
+    my ($what, %o) = @_;
+
+    spew($behaviour, $what);
+    $cp->forget;
+    return $t->enter($n, %o);
+}
+
+
+# --- its own errors, unchanged -------------------------------------------
+
+my $c = enter('full');
+is_deeply($c->error, { @full }, 'an ErrorResponse with all its fields');
+is($c->read_all, '', 'closed');
+is(scalar(() = $cp->calls('wake')), 1, 'the user\'s fault: no other wake-up');
+is_deeply([ grep { $_ eq 'E' } map { $_->{type} } @{ $c->{messages} } ],
+          [ 'E' ], 'one error');
+
+$c = enter('after_ok');
+is_deeply($c->error, { @full }, 'after AuthenticationOk');
+is(scalar(() = $cp->calls('wake')), 1, 'after AuthenticationOk: no retry');
+
+$c = enter('unknown_fields');
+is($c->{messages}[-1]{body}, "SFATAL\0C3D000\0Mm\0xunknown\0y\0Magain\0\0",
+   'unknown fields, byte for byte');
+
+is(enter('bare')->error->{M}, 'only a message', 'no SQLSTATE');
+is(enter('nothing')->{messages}[-1]{type}, 'E', 'no fields at all');
+is(length(enter('big')->error->{M}), 1_000_000, 'a message of 1 MB');
+
+for my $code (qw/28P01 28000 3D000 42501 22023 53300/) {
+    $c = enter("code_$code");
+    is($c->error_text, "$code a message", "$code: passed on");
+    is(scalar(() = $cp->calls('wake')), 1, "$code: no other wake-up");
+}
+
+# these may mean another compute at a re-used address
+for my $code (qw/08P01 XX000 58P01/) {
+    $c = enter("code_$code");
+    is($c->error_text, "$code a message", "$code: passed on");
+    is(scalar(() = $cp->calls('wake')), 2, "$code: after one more wake-up");
+}
+
+
+# --- no sense ------------------------------------------------------------
+
+my %why = (
+    close => qr/^08006/, reset => qr/^08006/, garbage => qr/^08006/,
+    zeros => qr/^08006/, short => qr/^08006/, huge => qr/^08006/,
+    huge2 => qr/^08006/, short_auth => qr/^08006/, query => qr/^08006/,
+    data => qr/^08006/, ready_first => qr/^08006/, ok_twice => qr/^08006/,
+    bad_ready => qr/^08006/, bad_key => qr/^08006/, long_key => qr/^08006/,
+    endless => qr/^08006/, no_terminator => qr/^08006/,
+    kerberos => qr/^08006 Couldn't log in to compute node/,
+    unknown_auth => qr/^08006 Couldn't log in/,
+    mechanisms => qr/^08006 Couldn't log in/,
+    no_mechanisms => qr/^08006/, continue_first => qr/^08006/,
+    final_first => qr/^08006/,
+);
+
+for my $what (sort keys %why) {
+    $c = enter($what);
+    like($c->error_text, $why{$what}, "$what: a clear error");
+    is($c->read_all, '', "$what: closed");
+    ok(!$c->{ready}, "$what: no session");
+}
+
+$n->log_like(qr/method 7\)|authentication method/,
+             "the compute's method is in the log");
+
+
+# --- too slow ------------------------------------------------------------
+
+for my $what (qw/hang hang_after_ok/) {
+    $c = enter($what);
+    like($c->error_text, qr/^08006 .*timeout/, "$what: login_timeout");
+}
+
+
+# --- odd, but right ------------------------------------------------------
+
+for my $what (qw/welcome no_key long dribble dribble7 late_status notice
+                 in_transaction/)
+{
+    $c = enter($what);
+    is($c->error_text, '', "$what: logged in");
+    is($c->value('hello'), 'hello', "$what: a query");
+
+    is(scalar @{ $c->{notices} }, 3, 'notice: all three') if $what eq 'notice';
+    is($c->{notices}[0]{M}, 'hello', 'notice: as it was') if $what eq 'notice';
+    is($c->{ready}, 'I', "$what: ready") if $what eq 'welcome';
+    is($c->{params}{late}, 'value', 'late_status: passed on')
+        if $what eq 'late_status';
+    is($c->{key}, undef, 'no_key: none is made up') if $what eq 'no_key';
+    is(length $c->{key}, 4, 'long: ours is of 4 bytes') if $what eq 'long';
+    isnt($c->{key}, 'KEY1', 'welcome: it is not the compute\'s key')
+        if $what eq 'welcome';
+    $c->close;
+}
+
+$t->done;

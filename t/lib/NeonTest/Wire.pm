@@ -1,0 +1,95 @@
+package NeonTest::Wire;
+
+# Bytes of the PostgreSQL protocol, both directions, for clients and computes.
+#
+# SPDX-License-Identifier: Apache-2.0
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+
+our @EXPORT = qw/startup_packet message error_fields error_message
+                 ssl_request gssenc_request cancel_request cstrings
+                 parse_startup/;
+
+
+# startup_packet([ user => ..., ... ], version): parameters in this order
+
+sub startup_packet {
+    my ($params, $version) = @_;
+
+    my $body = pack('N', $version // 196608)
+               . join('', map { "$_\0" } @$params) . "\0";
+
+    return pack('N', 4 + length $body) . $body;
+}
+
+
+sub ssl_request    { pack 'NN', 8, 80877103 }
+sub gssenc_request { pack 'NN', 8, 80877104 }
+
+
+sub cancel_request {
+    my ($pid, $key) = @_;
+
+    return pack('NNN', 12 + length $key, 80877102, $pid) . $key;
+}
+
+
+sub message {
+    my ($type, $body) = @_;
+
+    $body //= '';
+    return $type . pack('N', 4 + length $body) . $body;
+}
+
+
+# ErrorResponse and NoticeResponse: { S =>, V =>, C =>, M =>, ... }
+
+sub error_fields {
+    my ($body) = @_;
+
+    my %fields;
+    $fields{$1} = $2 while $body =~ /\G([^\0])([^\0]*)\0/g;
+    return \%fields;
+}
+
+
+# error_message(S => 'FATAL', C => ..., M => ...): fields in this order
+
+sub error_message {
+    my @fields = @_;
+
+    my $body = '';
+    while (@fields) {
+        my ($name, $value) = splice @fields, 0, 2;
+        $body .= "$name$value\0";
+    }
+
+    return message('E', "$body\0");
+}
+
+
+sub cstrings { split /\0/, $_[0] }
+
+
+# the body behind length and version: (\%params, \@names in order)
+
+sub parse_startup {
+    my ($body) = @_;
+
+    my @list = split /\0/, $body, -1;
+    my (%params, @names);
+
+    while (@list >= 2 && $list[0] ne '') {
+        my ($name, $value) = splice @list, 0, 2;
+        $params{$name} = $value;
+        push @names, $name;
+    }
+
+    return (\%params, \@names);
+}
+
+
+1;
