@@ -13,6 +13,9 @@ my $t = NeonTest->new;
 my $big = 30_000_000;
 my $gate = $t->dir . '/gate';
 
+# one relay buffer and what allocators round up; ASan keeps what was freed
+my $little = 4_000_000 * $NeonTest::slow ** 2;
+
 # the query's text says what the compute does
 
 my %does = (
@@ -159,7 +162,7 @@ for my $tls (qw/none inband/) {
         $same
     } undef, 3;
 
-    cmp_ok(rss() - $before, '<', 4_000_000,
+    cmp_ok(rss() - $before, '<', $little,
            "$tls: a client that does not read costs no memory");
     $c->abort;
 
@@ -186,7 +189,7 @@ for my $tls (qw/none inband/) {
         $same
     } undef, 10;
 
-    cmp_ok(rss() - $before, '<', 4_000_000,
+    cmp_ok(rss() - $before, '<', $little,
            "$tls: a compute that does not read costs no memory");
     $c->drop;
     spew($gate, '');

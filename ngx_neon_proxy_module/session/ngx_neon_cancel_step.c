@@ -11,6 +11,7 @@
 
 typedef enum {
     NGX_NEON_CANCEL_BEGIN = 0,
+    NGX_NEON_CANCEL_OPEN,               /* where to is known */
     NGX_NEON_CANCEL_LINK,
     NGX_NEON_CANCEL_SEND,
     NGX_NEON_CANCEL_WAIT                /* until the compute closes */
@@ -18,6 +19,8 @@ typedef enum {
 
 
 static ngx_int_t ngx_neon_cancel_begin(ngx_neon_session_t *s);
+static void ngx_neon_cancel_handler(ngx_neon_session_t *s, ngx_event_t *ev);
+static ngx_int_t ngx_neon_cancel_open(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_cancel_link(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_cancel_send(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_cancel_wait(ngx_neon_session_t *s);
@@ -43,6 +46,10 @@ ngx_neon_cancel_step(ngx_neon_session_t *s)
 
         case NGX_NEON_CANCEL_BEGIN:
             rc = ngx_neon_cancel_begin(s);
+            break;
+
+        case NGX_NEON_CANCEL_OPEN:
+            rc = ngx_neon_cancel_open(s);
             break;
 
         case NGX_NEON_CANCEL_LINK:
@@ -74,7 +81,6 @@ ngx_neon_cancel_step(ngx_neon_session_t *s)
 static ngx_int_t
 ngx_neon_cancel_begin(ngx_neon_session_t *s)
 {
-    ngx_int_t          rc;
     ngx_neon_login_t  *l;
 
     l = s->login;
@@ -84,16 +90,53 @@ ngx_neon_cancel_begin(ngx_neon_session_t *s)
     s->silent = 1;
     (void) ngx_neon_session_error(s, NGX_NEON_REASON_CANCEL);
 
-    rc = ngx_neon_cancel_find(s->conf, &l->cancel, &l->target);
-
-    if (rc != NGX_OK) {
+    if (ngx_neon_cancel_find(s->conf, &l->cancel, &l->target) != NGX_OK) {
         ngx_str_set(&s->detail, "no such key");
         return NGX_DONE;
     }
 
+    return ngx_neon_cancel_open(s);
+}
+
+
+ngx_int_t
+ngx_neon_cancel_orphan(ngx_neon_session_t *s)
+{
+    if (s->cancel == NULL || ngx_neon_login_create(s) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    ngx_neon_cancel_get(s->conf, s->cancel, &s->login->target);
+    ngx_neon_link_close(s);
+
+    s->handler = ngx_neon_cancel_handler;
+    ngx_neon_session_set_state(s, NGX_NEON_STATE_CANCEL);
+    s->login->phase = NGX_NEON_CANCEL_OPEN;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_neon_cancel_handler(ngx_neon_session_t *s, ngx_event_t *ev)
+{
+    ngx_neon_session_run(s);
+}
+
+
+static ngx_int_t
+ngx_neon_cancel_open(ngx_neon_session_t *s)
+{
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+
     /* the client's time is over; the compute has as much as for a connect */
 
-    ngx_del_timer(&s->timer);
+    if (s->timer.timer_set) {
+        ngx_del_timer(&s->timer);
+    }
+
     s->timer.timedout = 0;
     ngx_add_timer(&s->timer, s->conf->connect_timeout);
 
@@ -184,7 +227,9 @@ ngx_neon_cancel_wait(ngx_neon_session_t *s)
         return NGX_AGAIN;
     }
 
-    ngx_str_set(&s->detail, "forwarded");
+    if (s->reason == NGX_NEON_REASON_CANCEL) {
+        ngx_str_set(&s->detail, "forwarded");
+    }
 
     return NGX_DONE;
 }

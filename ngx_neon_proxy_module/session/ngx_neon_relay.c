@@ -8,6 +8,8 @@
 
 #include "ngx_neon_login.h"
 
+#include <poll.h>
+
 
 #define NGX_NEON_RELAY_BUFFER   (64 * 1024)
 #define NGX_NEON_RELAY_TURNS    8             /* reads before others' turn */
@@ -35,6 +37,7 @@ static void ngx_neon_relay_rest_free(ngx_neon_rest_t *rest);
 static void ngx_neon_relay_handler(ngx_neon_session_t *s, ngx_event_t *ev);
 static ngx_int_t ngx_neon_relay_up(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_relay_down(ngx_neon_session_t *s);
+static ngx_uint_t ngx_neon_relay_reset(ngx_connection_t *c);
 static ngx_int_t ngx_neon_relay_pipe(ngx_neon_session_t *s,
     ngx_neon_pipe_t *p, ngx_connection_t *src, ngx_connection_t *dst);
 static ngx_int_t ngx_neon_relay_read(ngx_neon_session_t *s,
@@ -204,11 +207,16 @@ ngx_neon_relay_handler(ngx_neon_session_t *s, ngx_event_t *ev)
 static ngx_int_t
 ngx_neon_relay_up(ngx_neon_session_t *s)
 {
-    if (s->up.shut) {
-        return NGX_OK;
+    ngx_int_t  rc;
+
+    rc = s->up.shut ? NGX_OK
+                    : ngx_neon_relay_pipe(s, &s->up, s->client, s->compute);
+
+    if (rc == NGX_OK && s->client_eof && ngx_neon_relay_reset(s->client)) {
+        return ngx_neon_relay_lost(s, s->client);
     }
 
-    return ngx_neon_relay_pipe(s, &s->up, s->client, s->compute);
+    return rc;
 }
 
 
@@ -216,6 +224,25 @@ static ngx_int_t
 ngx_neon_relay_down(ngx_neon_session_t *s)
 {
     return ngx_neon_relay_pipe(s, &s->down, s->compute, s->client);
+}
+
+
+/*
+ * A client that ended its side may still read; one whose connection was reset
+ * does not.  nginx's TLS reports both as the end, and the socket's error was
+ * taken by then: poll() still tells them apart.
+ */
+
+static ngx_uint_t
+ngx_neon_relay_reset(ngx_connection_t *c)
+{
+    struct pollfd  pfd;
+
+    pfd.fd = c->fd;
+    pfd.events = 0;
+    pfd.revents = 0;
+
+    return poll(&pfd, 1, 0) == 1 && (pfd.revents & (POLLERR|POLLHUP));
 }
 
 
@@ -447,6 +474,16 @@ ngx_neon_relay_lost(ngx_neon_session_t *s, ngx_connection_t *c)
 static void
 ngx_neon_relay_end(ngx_neon_session_t *s)
 {
+    /* nobody is left to read what the query still yields */
+
+    if (s->reason == NGX_NEON_REASON_CLIENT_RESET
+        && neon_pg_walk_busy(&s->walk)
+        && ngx_neon_cancel_orphan(s) == NGX_OK)
+    {
+        ngx_neon_session_run(s);
+        return;
+    }
+
     ngx_neon_session_set_state(s, NGX_NEON_STATE_FINISH);
     ngx_neon_session_run(s);
 }

@@ -174,5 +174,11 @@ ngx_int_t ngx_neon_relay_step(ngx_neon_session_t *s);
 ngx_int_t ngx_neon_cancel_step(ngx_neon_session_t *s);
 ngx_int_t ngx_neon_finish_step(ngx_neon_session_t *s);
 
+/*
+ * The client of a running query is gone: has the query canceled on the way to
+ * the end of the session.  NGX_DECLINED: it cannot be.
+ */
+ngx_int_t ngx_neon_cancel_orphan(ngx_neon_session_t *s);
+
 
 #endif /* NGX_NEON_SESSION_H */

@@ -79,6 +79,24 @@ ngx_neon_cancel_add(ngx_neon_conf_t *conf, ngx_neon_cancel_key_t *key,
 }
 
 
+/*
+ * Without the lock: a node is written once, before it is linked, and only its
+ * owner frees it.
+ */
+
+void
+ngx_neon_cancel_get(ngx_neon_conf_t *conf, void *handle,
+    ngx_neon_cancel_target_t *target)
+{
+    ngx_neon_cancel_node_t  *n;
+
+    n = handle;
+
+    ngx_memcpy(target, &n->target,
+               offsetof(ngx_neon_cancel_target_t, key) + n->target.len);
+}
+
+
 void
 ngx_neon_cancel_remove(ngx_neon_conf_t *conf, void *handle)
 {

@@ -54,6 +54,10 @@ ngx_int_t ngx_neon_cancel_add(ngx_neon_conf_t *conf,
     ngx_neon_cancel_key_t *key, const ngx_neon_cancel_target_t *target,
     void **handle);
 
+/* the target of a key of ours */
+void ngx_neon_cancel_get(ngx_neon_conf_t *conf, void *handle,
+    ngx_neon_cancel_target_t *target);
+
 void ngx_neon_cancel_remove(ngx_neon_conf_t *conf, void *handle);
 
 /* NGX_OK: the target was copied out; NGX_DECLINED: no such key */

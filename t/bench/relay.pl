@@ -18,7 +18,6 @@ use File::Copy qw/copy/;
 use Getopt::Long;
 use IPC::Open2;
 use List::Util qw/max min sum/;
-use Time::HiRes qw/sleep/;
 
 my %o = (only => 'query,copy,memory,logins,syscalls', rounds => 9,
          sessions => 2000, logins => 10_000, megabytes => 256);
@@ -162,8 +161,8 @@ sub fds {
 sub settled {
     my ($front, $fds) = @_;
 
-    eventually { fds($front) <= $fds } undef, 30;
-    eventually { $pg->sessions('alice') == 0 } undef, 60;
+    eventually { fds($front) <= $fds } undef, 60
+        or die "the worker did not close what its clients have closed\n";
 }
 
 
@@ -299,7 +298,6 @@ sub memory {
             $kib{$who} = (rss($front) - $before) / ($o{sessions} - 20);
 
             hang_up($_) for $first, $rest;
-            settled($front, 40);
             $front->{nginx}->finish;
         }
 
@@ -382,12 +380,10 @@ sub traced {
         slurp("/proc/$front->{worker}/status") =~ /^TracerPid:\s+[1-9]/m
     } undef, 10 or die "strace does not attach\n";
 
+    my $fds = fds($front);
+
     $code->();
-
-    # the last session's end
-    settled($front, fds($front));
-    sleep 0.2;
-
+    settled($front, $fds);
     $strace->stop('INT');
 
     my %calls;

@@ -30,7 +30,8 @@ my @doors = (
 # what C99 brings, and no more, for wire/
 my $c99 = qr{^(?:assert|ctype|errno|float|inttypes|limits|math|stdarg|stdbool
                |stddef|stdint|stdio|stdlib|string|time)\.h$}x;
-my $wire = qr{^(?:limits|stdarg|stddef|stdint|string)\.h$};
+# (stdio.h for snprintf(): what wire/ calls is checked by its symbols)
+my $wire = qr{^(?:limits|stdarg|stddef|stdint|stdio|string|arpa/inet)\.h$};
 
 my $top = shift // '.';
 my $dir = "$top/ngx_neon_proxy_module";

@@ -139,6 +139,9 @@ sub check_file {
     fault($file, 1, 'the head needs a sentence of purpose')
         if $text =~ m{\A/\*[\s*]*SPDX};
 
+    # tests may be terse
+    return if $file !~ /^ngx/;
+
     my $n = 0;
 
     for (split /\n/, blanked($text)) {

@@ -174,10 +174,9 @@ sub env {
     my $path = "log_path=$self->{dir}/sanitizer";
 
     return {
-        ASAN_OPTIONS => "$path:detect_leaks=" . ($ENV{NEON_LEAKS} // 0)
+        ASAN_OPTIONS => "$path:detect_leaks=1"
                         . ':detect_stack_use_after_return=1',
         UBSAN_OPTIONS => "$path:print_stacktrace=1",
-        LSAN_OPTIONS => "log_threads=0:report_objects=1",
         %{ $self->{env} // {} },
     };
 }
