@@ -90,7 +90,9 @@ like($r->{out}, qr/the same name/, 'file names are unique');
 sub includes {
     my ($file, $include, $fault) = @_;
 
-    my $r = lint('includes.pl', "$m/$file" => "$head#include $include\n",
+    my $first = $file =~ /^wire/ ? "\n" : "#include <ngx_config.h>\n";
+    my $r = lint('includes.pl',
+                 "$m/$file" => "$head$first#include $include\n",
                  "$m/wire/neon_w.h" => $head, "$m/session/ngx_neon_s.h"
                  => $head, "$m/face/ngx_neon_f.h" => $head);
 
@@ -99,7 +101,7 @@ sub includes {
         return;
     }
 
-    like($r->{out}, qr/^\Q$m\/$file\E:7: .*$fault/,
+    like($r->{out}, qr/^\Q$m\/$file\E:8: .*$fault/,
          "$file may not include $include");
     is($r->{rc}, 1, 'exit status');
 }
@@ -124,6 +126,11 @@ includes('session/ngx_neon_x.c', '"no_such.h"', 'no such header');
 $r = lint('includes.pl', "$m/io/ngx_neon_a.c" => "$head#include <curl/c.h>\n",
           "$m/io/ngx_neon_b.c" => "$head#include <curl/c.h>\n");
 like($r->{out}, qr/more than one file/, 'one door for a library');
+
+$r = lint('includes.pl', "$m/wire/neon_w.h" => $head, "$m/io/ngx_neon_a.c"
+          => "$head#include \"neon_w.h\"\n#include <ngx_config.h>\n");
+like($r->{out}, qr/neon_w\.h comes before ngx_config\.h/,
+     'ngx_config.h comes first');
 
 $r = lint('includes.pl', "$m/attic/ngx_neon_a.c" => $head);
 like($r->{out}, qr/stands in no room/, 'rooms are known');

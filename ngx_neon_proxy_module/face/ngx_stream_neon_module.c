@@ -248,9 +248,14 @@ ngx_stream_neon_secured(ngx_neon_session_t *s)
     nscf = ngx_stream_get_module_srv_conf(ss, ngx_stream_neon_module);
     sslcf = ngx_stream_get_module_srv_conf(ss, ngx_stream_ssl_module);
 
-    if (nscf->conf) {
-        s->conf = nscf->conf;
+    if (nscf->conf == NULL) {
+        ngx_neon_tls_established(c);
+        return ngx_neon_session_errorf(s, NGX_NEON_REASON_TLS_FAILED,
+                                       "the server that the TLS server name"
+                                       " chose has no neon_proxy_pass");
     }
+
+    s->conf = nscf->conf;
 
     if (ngx_neon_tls_verify_client(c, sslcf->verify) != NGX_OK) {
         ngx_neon_tls_established(c);

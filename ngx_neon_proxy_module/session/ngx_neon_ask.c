@@ -140,6 +140,7 @@ ngx_neon_ask_failed(ngx_neon_session_t *s)
         }
     }
 
+    s->err = 0;
     s->detail = r->detail;
 
     if (r->message.len) {

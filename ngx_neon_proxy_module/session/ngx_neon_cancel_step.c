@@ -107,7 +107,10 @@ ngx_neon_cancel_orphan(ngx_neon_session_t *s)
     }
 
     ngx_neon_cancel_get(s->conf, s->cancel, &s->login->target);
-    ngx_neon_link_close(s);
+
+    /* a pooler in front of the compute forgets the key with the connection */
+
+    ngx_neon_link_hold(s);
 
     s->handler = ngx_neon_cancel_handler;
     ngx_neon_session_set_state(s, NGX_NEON_STATE_CANCEL);

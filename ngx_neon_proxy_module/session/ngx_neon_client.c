@@ -214,6 +214,8 @@ ngx_neon_client_check(ngx_neon_session_t *s)
 gone:
 
     s->client_eof = 1;
+    s->err = 0;
+    ngx_str_null(&s->detail);
 
     return ngx_neon_session_error(s, NGX_NEON_REASON_CLIENT_GONE);
 }

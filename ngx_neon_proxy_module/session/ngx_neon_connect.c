@@ -44,13 +44,6 @@ ngx_neon_wake_step(ngx_neon_session_t *s)
     node = l->ctl.node;
 
     l->node = node;
-    l->ssl = node->ssl != NGX_NEON_SSL_AUTO ? node->ssl
-                                            : s->conf->compute_ssl;
-
-    if (l->ssl == NGX_NEON_SSL_AUTO) {
-        l->ssl = node->server_name.len ? NGX_NEON_SSL_VERIFY_FULL
-                                       : NGX_NEON_SSL_OFF;
-    }
 
     if (node->cold_start.len && s->cold_start.len == 0) {
         s->cold_start.data = ngx_pstrdup(s->pool, &node->cold_start);
@@ -130,6 +123,14 @@ ngx_neon_connect_begin(ngx_neon_session_t *s)
     ngx_neon_login_t  *l;
 
     l = s->login;
+
+    l->ssl = l->node->ssl != NGX_NEON_SSL_AUTO ? l->node->ssl
+                                               : s->conf->compute_ssl;
+
+    if (l->ssl == NGX_NEON_SSL_AUTO) {
+        l->ssl = l->node->server_name.len ? NGX_NEON_SSL_VERIFY_FULL
+                                          : NGX_NEON_SSL_OFF;
+    }
 
     if (l->dns == NULL) {
         l->dns = ngx_palloc(l->pool, sizeof(ngx_neon_dns_t));

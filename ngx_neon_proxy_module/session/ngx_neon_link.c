@@ -21,6 +21,8 @@ static ngx_int_t ngx_neon_link_tls(ngx_neon_session_t *s,
 static void ngx_neon_link_tls_handler(ngx_connection_t *pc);
 static ngx_int_t ngx_neon_link_failed(ngx_neon_session_t *s, ngx_err_t err,
     char *what);
+static void ngx_neon_link_held_handler(ngx_event_t *ev);
+static void ngx_neon_link_free(ngx_connection_t *pc);
 static void ngx_neon_link_handler(ngx_event_t *ev);
 
 
@@ -344,16 +346,48 @@ ngx_neon_link_failed(ngx_neon_session_t *s, ngx_err_t err, char *what)
 void
 ngx_neon_link_close(ngx_neon_session_t *s)
 {
+    if (s->compute) {
+        ngx_neon_link_free(s->compute);
+        s->compute = NULL;
+    }
+}
+
+
+void
+ngx_neon_link_hold(ngx_neon_session_t *s)
+{
     ngx_connection_t  *pc;
 
     pc = s->compute;
 
-    if (pc == NULL) {
-        return;
-    }
+    pc->read->handler = ngx_neon_link_held_handler;
+    pc->write->handler = ngx_neon_link_held_handler;
 
+    s->login->held = pc;
     s->compute = NULL;
+}
 
+
+void
+ngx_neon_link_release(ngx_neon_session_t *s)
+{
+    if (s->login->held) {
+        ngx_neon_link_free(s->login->held);
+        s->login->held = NULL;
+    }
+}
+
+
+static void
+ngx_neon_link_held_handler(ngx_event_t *ev)
+{
+    /* nothing is read or written; its session is elsewhere */
+}
+
+
+static void
+ngx_neon_link_free(ngx_connection_t *pc)
+{
     if (pc->ssl) {
         pc->ssl->no_wait_shutdown = 1;
         (void) ngx_ssl_shutdown(pc);

@@ -60,6 +60,7 @@ ngx_neon_login_destroy(ngx_neon_session_t *s)
     }
 
     ngx_neon_login_timer_stop(s);
+    ngx_neon_link_release(s);
     ngx_neon_ctl_cancel(&l->ctl);
 
     if (l->dns) {

@@ -9,6 +9,9 @@
 #define NGX_NEON_LOGIN_H
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "neon_pg_msg.h"
 #include "neon_pg_options.h"
 #include "neon_pg_startup.h"
@@ -109,6 +112,7 @@ struct ngx_neon_login_s {
     unsigned              answered:1;
     unsigned              link_failed:1;      /* TLS to the compute */
     ngx_neon_link_e       link;
+    ngx_connection_t     *held;               /* see ngx_neon_link_hold() */
     ngx_neon_ssl_e        ssl;                /* of this node, never AUTO */
 
     /* login */
@@ -182,6 +186,10 @@ ngx_int_t ngx_neon_link_open(ngx_neon_session_t *s, struct sockaddr *sockaddr,
 ngx_int_t ngx_neon_link_process(ngx_neon_session_t *s,
     const char *server_name, ngx_neon_reason_e *reason);
 void ngx_neon_link_close(ngx_neon_session_t *s);
+
+/* keeps s->compute open but out of use, and s->compute free for another */
+void ngx_neon_link_hold(ngx_neon_session_t *s);
+void ngx_neon_link_release(ngx_neon_session_t *s);
 
 /* writes cout; NGX_DECLINED: the compute is lost */
 ngx_int_t ngx_neon_link_flush(ngx_neon_session_t *s);

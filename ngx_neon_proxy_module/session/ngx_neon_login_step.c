@@ -421,8 +421,13 @@ ngx_neon_login_error(ngx_neon_session_t *s, neon_pg_msg_t *msg)
         if (failure == NGX_NEON_FAILURE_STARTING
             || (again && !l->rewoken))
         {
+            /* in place: it is not passed on */
+
+            ngx_neon_session_printable((u_char *) e.message.data,
+                                       e.message.len);
+
             ngx_log_error(NGX_LOG_INFO, s->log, 0, "compute says: %*s",
-                          e.message.len, e.message.data);
+                          ngx_min(e.message.len, 512), e.message.data);
 
             return ngx_neon_connect_failed(s, NGX_NEON_REASON_COMPUTE_ERROR,
                                            failure);

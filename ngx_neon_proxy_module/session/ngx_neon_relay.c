@@ -57,7 +57,7 @@ ngx_int_t
 ngx_neon_relay_step(ngx_neon_session_t *s)
 {
     if (ngx_neon_relay_begin(s) != NGX_OK) {
-        return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
+        return NGX_ERROR;
     }
 
     /*
@@ -94,7 +94,7 @@ ngx_neon_relay_begin(ngx_neon_session_t *s)
         if (ngx_neon_bytes_reserve(l->pool, &l->out, b->last - b->pos)
             != NGX_OK)
         {
-            return NGX_ERROR;
+            return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
         }
 
         l->out.last = ngx_cpymem(l->out.last, b->pos, b->last - b->pos);
@@ -105,14 +105,13 @@ ngx_neon_relay_begin(ngx_neon_session_t *s)
     n = ngx_neon_relay_write(s, &s->down, s->client, b->pos, b->last);
 
     if (n == NGX_ERROR) {
-        s->silent = 1;
-        return NGX_ERROR;
+        return ngx_neon_relay_lost(s, s->client);
     }
 
     if (ngx_neon_relay_rest(&s->down.rest, b->pos + n, b->last - b->pos - n)
         != NGX_OK)
     {
-        return NGX_ERROR;
+        return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
     }
 
     /* what the client pipelined behind its password goes first */
@@ -124,7 +123,7 @@ ngx_neon_relay_begin(ngx_neon_session_t *s)
     if (ngx_neon_relay_rest(&s->up.rest, b->pos, b->last - b->pos)
         != NGX_OK)
     {
-        return NGX_ERROR;
+        return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
     }
 
     s->handler = ngx_neon_relay_handler;
@@ -212,7 +211,11 @@ ngx_neon_relay_up(ngx_neon_session_t *s)
     rc = s->up.shut ? NGX_OK
                     : ngx_neon_relay_pipe(s, &s->up, s->client, s->compute);
 
-    if (rc == NGX_OK && s->client_eof && ngx_neon_relay_reset(s->client)) {
+    /* no read would tell of it: it ended, or the compute takes no more */
+
+    if (rc == NGX_OK && (s->client_eof || s->up.rest.data)
+        && ngx_neon_relay_reset(s->client))
+    {
         return ngx_neon_relay_lost(s, s->client);
     }
 
@@ -447,11 +450,11 @@ ngx_neon_relay_lost(ngx_neon_session_t *s, ngx_connection_t *c)
         return ngx_neon_session_error(s, NGX_NEON_REASON_CLIENT_RESET);
     }
 
-    if (!s->up.shut) {
+    if (!s->up.shut && !c->read->error) {
 
         /*
-         * The first sign of a lost compute: what it still said is on its way
-         * to us, and is read until there is no more.
+         * It cannot be written to: what it still said is on its way to us,
+         * and is read until there is no more.
          */
 
         s->up.eof = 1;
@@ -465,6 +468,12 @@ ngx_neon_relay_lost(ngx_neon_session_t *s, ngx_connection_t *c)
             c->read->ready = 1;
             return NGX_DECLINED;
         }
+    }
+
+    if (s->walk.terminate) {
+        /* it ended as it was asked to; our close_notify came behind that */
+        s->err = 0;
+        return NGX_ERROR;
     }
 
     return ngx_neon_session_error(s, NGX_NEON_REASON_COMPUTE_RESET);

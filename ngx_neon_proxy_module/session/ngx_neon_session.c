@@ -241,13 +241,22 @@ ngx_neon_session_errorf(ngx_neon_session_t *s, ngx_neon_reason_e reason,
 
     /* it may quote the client, and goes to the log */
 
-    for ( /* void */ ; p < last; p++) {
+    ngx_neon_session_printable(s->error.data, s->error.len);
+
+    return NGX_ERROR;
+}
+
+
+void
+ngx_neon_session_printable(u_char *p, size_t n)
+{
+    u_char  *last;
+
+    for (last = p + n; p < last; p++) {
         if (*p < 0x20 || *p == 0x7f) {
             *p = '?';
         }
     }
-
-    return NGX_ERROR;
 }
 
 

@@ -156,6 +156,9 @@ ngx_int_t ngx_neon_session_error(ngx_neon_session_t *s,
 ngx_int_t ngx_cdecl ngx_neon_session_errorf(ngx_neon_session_t *s,
     ngx_neon_reason_e reason, const char *fmt, ...);
 
+/* what others said must not begin a line of the log: '?' for controls */
+void ngx_neon_session_printable(u_char *p, size_t n);
+
 /* ", endpoint: ..., session: ..." behind a log line */
 u_char *ngx_neon_session_log(ngx_neon_session_t *s, u_char *buf, size_t len);
 

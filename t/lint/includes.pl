@@ -57,7 +57,10 @@ find({ no_chdir => 1, wanted => sub {
     $home{$name} = $in;
 } }, $dir);
 
-check($_) for sort @files;
+for my $file (sort @files) {
+    check($file);
+    first($file) if $file !~ /^wire/;
+}
 
 for my $door (@doors) {
     my ($header, undef, $limit) = @$door;
@@ -86,6 +89,7 @@ sub check {
 
     open my $fh, '<', "$dir/$file" or die "$dir/$file: $!\n";
 
+    local $_;
     while (<$fh>) {
         fault($file, $., 'nginx version guards belong in ngx_neon_compat.h')
             if /^\s*#.*\bnginx_version\b/
@@ -94,6 +98,40 @@ sub check {
         next unless /^\s*#\s*include\s*([<"])([^>"]+)[>"]/;
 
         include($file, $in, $1, $2);
+    }
+}
+
+
+# ngx_config.h asks for _GNU_SOURCE, and libc's headers look only once: it must
+# be the first of all, there or in what is included first
+
+sub first {
+    my ($file) = @_;
+
+    my $at = $file;
+
+    while (1) {
+        open my $fh, '<', "$dir/$at" or die "$dir/$at: $!\n";
+        my ($header) = map { /^\s*#\s*include\s*[<"]([^>"]+)/ } <$fh>;
+
+        # nothing is included: nothing can be wrong
+        return if !defined $header || $header eq 'ngx_config.h';
+
+        my $home = $home{$header};
+
+        if (!defined $home) {
+            fault($file, 1, "$header comes before ngx_config.h"
+                            . ($at eq $file ? '' : " (in $at)"));
+            return;
+        }
+
+        if ($home eq 'wire') {
+            fault($file, 1, "$header comes before ngx_config.h")
+                if $at eq $file;
+            return;
+        }
+
+        $at = "$home/$header";
     }
 }
 
