@@ -34,18 +34,22 @@ fuzz: $(FUZZERS)          ## every fuzz target, FUZZ_TIME seconds in all
 fuzz-build: $(FUZZERS)
 
 $(UNIT_DIR)/%.o: $(WIRE)/%.c $(WIRE_HDRS) | $(UNIT_DIR)
-	$(CC) $(WIRE_WARN) $(SANITIZE) -I$(WIRE) -c -o $@ $<
+	@echo "  $(CC) $(notdir $@)"
+	@$(CC) $(WIRE_WARN) $(SANITIZE) -I$(WIRE) -c -o $@ $<
 
 $(UNIT_DIR)/%: t/unit/%.c $(UNIT_OBJS) $(WIRE_HDRS) | $(UNIT_DIR)
-	$(CC) $(TEST_WARN) $(SANITIZE) -I$(WIRE) -It/unit -o $@ $< \
+	@echo "  $(CC) $(notdir $@)"
+	@$(CC) $(TEST_WARN) $(SANITIZE) -I$(WIRE) -It/unit -o $@ $< \
 	    $(UNIT_OBJS) -lcmocka -lcrypto
 
 $(FUZZ_DIR)/%.o: $(WIRE)/%.c $(WIRE_HDRS) | $(FUZZ_DIR)
-	$(CLANG) $(WIRE_WARN) $(SANITIZE) -fsanitize=fuzzer-no-link -I$(WIRE) \
+	@echo "  $(CLANG) $(notdir $@)"
+	@$(CLANG) $(WIRE_WARN) $(SANITIZE) -fsanitize=fuzzer-no-link -I$(WIRE) \
 	    -c -o $@ $<
 
 $(FUZZ_DIR)/%: t/fuzz/%.c $(FUZZ_OBJS) $(WIRE_HDRS) | $(FUZZ_DIR)
-	$(CLANG) $(TEST_WARN) $(SANITIZE) -fsanitize=fuzzer -I$(WIRE) -o $@ $< \
+	@echo "  $(CLANG) $(notdir $@)"
+	@$(CLANG) $(TEST_WARN) $(SANITIZE) -fsanitize=fuzzer -I$(WIRE) -o $@ $< \
 	    $(FUZZ_OBJS) -lcrypto
 
 $(UNIT_DIR) $(FUZZ_DIR):
