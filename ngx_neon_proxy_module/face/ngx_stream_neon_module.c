@@ -250,9 +250,9 @@ ngx_stream_neon_secured(ngx_neon_session_t *s)
 
     if (nscf->conf == NULL) {
         ngx_neon_tls_established(c);
-        return ngx_neon_session_errorf(s, NGX_NEON_REASON_TLS_FAILED,
-                                       "the server that the TLS server name"
-                                       " chose has no neon_proxy_pass");
+        ngx_str_set(&s->detail, "the server that the TLS server name chose has"
+                                " no \"neon_proxy_pass\"");
+        return ngx_neon_session_error(s, NGX_NEON_REASON_ENDPOINT_MISSING);
     }
 
     s->conf = nscf->conf;
