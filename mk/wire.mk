@@ -49,8 +49,8 @@ $(FUZZ_DIR)/%.o: $(WIRE)/%.c $(WIRE_HDRS) | $(FUZZ_DIR)
 
 $(FUZZ_DIR)/%: t/fuzz/%.c $(FUZZ_OBJS) $(WIRE_HDRS) | $(FUZZ_DIR)
 	@echo "  $(CLANG) $(notdir $@)"
-	@$(CLANG) $(TEST_WARN) $(SANITIZE) -fsanitize=fuzzer -I$(WIRE) -o $@ $< \
-	    $(FUZZ_OBJS) -lcrypto
+	@$(CLANG) $(TEST_WARN) $(SANITIZE) -fsanitize=fuzzer -I$(WIRE) \
+	    -o $@ $< $(FUZZ_OBJS) -lcrypto
 
 $(UNIT_DIR) $(FUZZ_DIR):
 	@mkdir -p $@

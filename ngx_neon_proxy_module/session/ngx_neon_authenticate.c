@@ -120,12 +120,7 @@ ngx_neon_auth_first(ngx_neon_session_t *s)
 
     l = s->login;
 
-    rc = ngx_neon_client_flush(s);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    rc = ngx_neon_client_message(s, NGX_NEON_SASL_MAX, &body);
+    rc = ngx_neon_client_answer(s, NGX_NEON_SASL_MAX, &body);
     if (rc != NGX_OK) {
         return rc;
     }
@@ -176,12 +171,7 @@ ngx_neon_auth_final(ngx_neon_session_t *s)
 
     l = s->login;
 
-    rc = ngx_neon_client_flush(s);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    rc = ngx_neon_client_message(s, NGX_NEON_SASL_MAX, &body);
+    rc = ngx_neon_client_answer(s, NGX_NEON_SASL_MAX, &body);
     if (rc != NGX_OK) {
         return rc;
     }
@@ -238,35 +228,12 @@ ngx_neon_auth_password_failed(ngx_neon_session_t *s)
 static ngx_int_t
 ngx_neon_auth_cleartext(ngx_neon_session_t *s)
 {
-    u_char            *p;
-    ngx_int_t          rc;
-    neon_str_t         body, password;
-    ngx_neon_login_t  *l;
+    ngx_int_t  rc;
 
-    l = s->login;
-
-    rc = ngx_neon_client_flush(s);
+    rc = ngx_neon_client_password(s, &s->login->password);
     if (rc != NGX_OK) {
         return rc;
     }
-
-    rc = ngx_neon_client_message(s, NGX_NEON_PASSWORD_MAX, &body);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (neon_pg_password_parse(&password, body) != NEON_OK) {
-        return ngx_neon_session_errorf(s, NGX_NEON_REASON_PROTOCOL,
-                            "Malformed password message: missing terminator");
-    }
-
-    p = ngx_pnalloc(l->pool, password.len + 1);
-    if (p == NULL) {
-        return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
-    }
-
-    ngx_memcpy(p, password.data, password.len);
-    l->password = neon_str(p, password.len);
 
     return ngx_neon_auth_kdf(s);
 }

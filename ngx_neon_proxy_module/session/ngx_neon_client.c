@@ -10,6 +10,8 @@
 #define NGX_NEON_CLIENT_READ    1024
 
 
+static ngx_int_t ngx_neon_client_message(ngx_neon_session_t *s, size_t max,
+    neon_str_t *body);
 static ngx_int_t ngx_neon_client_recv(ngx_neon_session_t *s, size_t n);
 
 
@@ -37,7 +39,7 @@ ngx_neon_client_exact(ngx_neon_session_t *s, size_t n)
 }
 
 
-ngx_int_t
+static ngx_int_t
 ngx_neon_client_message(ngx_neon_session_t *s, size_t max, neon_str_t *body)
 {
     ngx_int_t          rc;
@@ -82,6 +84,51 @@ ngx_neon_client_message(ngx_neon_session_t *s, size_t max, neon_str_t *body)
     return ngx_neon_session_errorf(s, NGX_NEON_REASON_PROTOCOL,
                        "expected password response, got message type %ui",
                        (ngx_uint_t) *b->pos);
+}
+
+
+ngx_int_t
+ngx_neon_client_answer(ngx_neon_session_t *s, size_t max, neon_str_t *body)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_neon_client_flush(s);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_neon_client_message(s, max, body);
+}
+
+
+ngx_int_t
+ngx_neon_client_password(ngx_neon_session_t *s, neon_str_t *text)
+{
+    u_char      *p;
+    ngx_int_t    rc;
+    neon_str_t   body, password;
+
+    rc = ngx_neon_client_answer(s, NGX_NEON_PASSWORD_MAX, &body);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (neon_pg_password_parse(&password, body) != NEON_OK) {
+        return ngx_neon_session_errorf(s, NGX_NEON_REASON_PROTOCOL,
+                            "Malformed password message: missing terminator");
+    }
+
+    /* `in` moves when more is read */
+
+    p = ngx_pnalloc(s->login->pool, password.len + 1);
+    if (p == NULL) {
+        return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
+    }
+
+    ngx_memcpy(p, password.data, password.len);
+    *text = neon_str(p, password.len);
+
+    return NGX_OK;
 }
 
 

@@ -126,41 +126,20 @@ ngx_neon_endpoint_ask(ngx_neon_session_t *s)
 static ngx_int_t
 ngx_neon_endpoint_password(ngx_neon_session_t *s)
 {
-    u_char            *p;
-    ngx_int_t          rc;
-    neon_str_t         body, text, name, password;
-    ngx_neon_login_t  *l;
+    ngx_int_t   rc;
+    neon_str_t  text, name;
 
-    l = s->login;
-
-    rc = ngx_neon_client_flush(s);
+    rc = ngx_neon_client_password(s, &text);
     if (rc != NGX_OK) {
         return rc;
     }
 
-    rc = ngx_neon_client_message(s, NGX_NEON_PASSWORD_MAX, &body);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (neon_pg_password_parse(&text, body) != NEON_OK) {
-        return ngx_neon_session_errorf(s, NGX_NEON_REASON_PROTOCOL,
-                            "Malformed password message: missing terminator");
-    }
-
-    if (neon_endpoint_from_password(&name, &password, text) != NEON_OK) {
+    if (neon_endpoint_from_password(&name, &s->login->password, text)
+        != NEON_OK)
+    {
+        neon_wipe((void *) text.data, text.len);
         return ngx_neon_session_error(s, NGX_NEON_REASON_ENDPOINT_MISSING);
     }
-
-    /* `in` moves when more is read */
-
-    p = ngx_pnalloc(l->pool, password.len + 1);
-    if (p == NULL) {
-        return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
-    }
-
-    ngx_memcpy(p, password.data, password.len);
-    l->password = neon_str(p, password.len);
 
     return ngx_neon_endpoint_set(s, name);
 }

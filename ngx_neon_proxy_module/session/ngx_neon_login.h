@@ -163,9 +163,15 @@ ngx_msec_t ngx_neon_retry_delay(const ngx_neon_retry_t *retry, ngx_uint_t n);
 /* exactly n bytes at in.pos, and none behind them is read */
 ngx_int_t ngx_neon_client_exact(ngx_neon_session_t *s, size_t n);
 
-/* one message of tag 'p'; *body points into `in`, which was advanced */
-ngx_int_t ngx_neon_client_message(ngx_neon_session_t *s, size_t max,
+/*
+ * Writes `out`, and then it is the client's turn: one message of tag 'p'.
+ * *body points into `in`, which was advanced.
+ */
+ngx_int_t ngx_neon_client_answer(ngx_neon_session_t *s, size_t max,
     neon_str_t *body);
+
+/* the same for a PasswordMessage; *text is a copy in the login pool */
+ngx_int_t ngx_neon_client_password(ngx_neon_session_t *s, neon_str_t *text);
 
 /* writes `out` */
 ngx_int_t ngx_neon_client_flush(ngx_neon_session_t *s);
