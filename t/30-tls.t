@@ -274,6 +274,41 @@ $c->send($startup);
 logged_in('a large ClientHello', $c->authenticate(password => 'pw'));
 
 
+# --- a resumed session (C8) ----------------------------------------------
+
+# the name, the proof and the channel binding are those of this connection
+
+$cp->role('ep-2', alice => $t->{verifier});
+$cp->endpoint('ep-2', address => $fc->address);
+
+for my $max (0x0303, 0x0304) {
+    my $version = $max == 0x0303 ? 'TLS 1.2' : 'TLS 1.3';
+
+    $c = $t->enter($n, max => $max);
+    $c->value('hello');
+    my $session = $c->{tls}->session;
+    $c->close;
+
+    $cp->forget;
+    $c = $t->enter($n, max => $max, session => $session);
+    ok($c->{tls}->resumed, "$version: resumed");
+    is($c->{mechanism}, 'SCRAM-SHA-256-PLUS', "$version: bound all the same");
+    logged_in("$version, resumed", $c);
+    is(($cp->calls)[0]{query}{endpointish}, 'ep-1', "$version: its name");
+
+    $cp->forget;
+    $c = $t->enter($n, max => $max, session => $session,
+                   sni => 'ep-2.db.example.com');
+    logged_in("$version, another name", $c);
+    is(($cp->calls)[0]{query}{endpointish}, 'ep-2',
+       "$version: the name of this ClientHello");
+
+    $c = $t->enter($n, max => $max, session => $session,
+                   password => 'wrong');
+    is($c->error->{C}, '28P01', "$version, resumed: a password is needed");
+}
+
+
 # --- garbage in place of a handshake -------------------------------------
 
 for my $garbage ("\x16\x03\x01\x00\x05hello", "\x16" . "\xff" x 100,

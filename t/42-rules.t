@@ -63,6 +63,41 @@ refused('only nonsense', $address, allowed_ips => [ 'x', '127.0.0.1/33' ]);
 refused('only IPv6', $address, allowed_ips => [ '::1', '::/0' ]);
 refused('blocked', $network, block_public_connections => JSON::PP::true());
 
+# behind a balancer the address is that of the PROXY header, where nginx is
+# told to believe it
+
+my $proxied = $t->port;
+my $believed = $t->port;
+my $certificate = $t->certs('db');
+my $balanced = $t->nginx(main => $cp->directives, stream => <<"END");
+ssl_certificate $certificate.crt;
+ssl_certificate_key $certificate.key;
+server {
+    listen 127.0.0.1:$believed proxy_protocol;
+    set_real_ip_from 127.0.0.1;
+    neon_proxy_pass main;
+}
+server {
+    listen 127.0.0.1:$proxied proxy_protocol;
+    neon_proxy_pass main;
+}
+END
+
+$cp->rules('ep-1', allowed_ips => [ '192.0.2.7' ]);
+
+for my $case ([ 'believed', $believed, '192.0.2.7', '' ],
+              [ 'believed, another', $believed, '192.0.2.8', '28000' ],
+              [ 'not believed', $proxied, '192.0.2.7', '28000' ])
+{
+    my ($name, $port, $from, $code) = @$case;
+
+    my $c = $t->client(port => $port);
+    $c->send("PROXY TCP4 $from 127.0.0.1 4711 5432\r\n");
+    $c->login(sni => 'ep-1.db.example.com', password => 'pw');
+    is($c->error ? $c->error->{C} : '', $code, "PROXY header, $name");
+    $c->close;
+}
+
 # an IPv6 client, also one that is an IPv4 client in truth
 $cp->rules('ep-1');
 my $port = $t->port;

@@ -108,6 +108,8 @@ ngx_neon_client_password(ngx_neon_session_t *s, neon_str_t *text)
     ngx_int_t    rc;
     neon_str_t   body, password;
 
+    body = neon_str(NULL, 0);
+
     rc = ngx_neon_client_answer(s, NGX_NEON_PASSWORD_MAX, &body);
     if (rc != NGX_OK) {
         return rc;

@@ -322,7 +322,8 @@ sub login {
         $self->start_tls(
             alpn => $tls eq 'direct' ? [ 'postgresql' ] : undef,
             map { $_ => $o{$_} }
-                grep { exists $o{$_} } qw/sni alpn ca verify max min send/);
+                grep { exists $o{$_} } qw/sni alpn ca verify max min send
+                                           session/);
     }
 
     my @params = (user => $o{user} // 'alice');

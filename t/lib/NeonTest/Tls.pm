@@ -138,6 +138,7 @@ sub shutdown {
 sub alpn { Net::SSLeay::P_alpn_selected($_[0]{ssl}) }
 sub version { Net::SSLeay::get_version($_[0]{ssl}) }
 sub session { Net::SSLeay::get1_session($_[0]{ssl}) }
+sub resumed { Net::SSLeay::session_reused($_[0]{ssl}) }
 
 
 sub subject {
