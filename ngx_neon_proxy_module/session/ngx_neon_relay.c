@@ -11,7 +11,6 @@
 #include <poll.h>
 
 
-#define NGX_NEON_RELAY_BUFFER   (64 * 1024)
 #define NGX_NEON_RELAY_TURNS    8             /* reads before others' turn */
 #define NGX_NEON_RELAY_TIMER    (12 * 3600 * 1000)
 
@@ -19,12 +18,16 @@
  * TLS records to the client.  Asynchronous libpq reads one record for each
  * event of the socket, in portions of 8 KiB: the rest of a larger last record
  * stays in OpenSSL where no event tells of it, and the client hangs.  So no
- * record before a pause is larger; full ones are for bulk, where a smaller
- * one is sure to follow in the same turn.
+ * record before a pause is larger than that, with its header and tag; full
+ * ones are for bulk, where a smaller one is sure to follow in the same turn.
  */
-#define NGX_NEON_RELAY_RECORD       8192
+#define NGX_NEON_RELAY_RECORD       (8192 - 64)
 #define NGX_NEON_RELAY_RECORD_BULK  16384
 #define NGX_NEON_RELAY_BULK         (1024 * 1024)
+
+/* in bulk four full records and the small one */
+#define NGX_NEON_RELAY_BUFFER                                                 \
+    (4 * NGX_NEON_RELAY_RECORD_BULK + NGX_NEON_RELAY_RECORD)
 
 
 static u_char  ngx_neon_relay_buffer[NGX_NEON_RELAY_BUFFER];
