@@ -151,6 +151,15 @@ like($log, qr/"?other"?.* in \S+:\d+/, 'unknown proxy: its name and line');
 ($rc, $log) = server('neon_proxy_pass main; neon_proxy_pass main;');
 isnt($rc, 0, 'neon_proxy_pass twice: refused');
 
+# the one that stands last would serve, and know no authentication
+for my $both ('neon_proxy_pass main; proxy_pass 127.0.0.1:1;',
+              'proxy_pass 127.0.0.1:1; neon_proxy_pass main;')
+{
+    ($rc, $log) = server($both);
+    isnt($rc, 0, "$both refused");
+    like($log, qr/neon_proxy_pass.* in \S+:\d+/, 'with its line');
+}
+
 ($rc, $log) = server('neon_proxy_pass;');
 isnt($rc, 0, 'neon_proxy_pass without a name: refused');
 

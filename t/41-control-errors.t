@@ -88,6 +88,7 @@ for my $reason (qw/NON_PRIMARY_BRANCH_COMPUTE_TIME_EXCEEDED
     ($c, $calls) = said(wake => $class->error(422, $reason));
     is($c->error->{C}, '53400', "wake, $reason: SQLSTATE");
     is($calls, 1, "wake, $reason: not tried again");
+    ok($c->error->{H}, "wake, $reason: a hint");
 }
 
 for my $reason (qw/RUNNING_OPERATIONS CONCURRENCY_LIMIT_REACHED

@@ -147,7 +147,7 @@ eventually { !$n->alive } 'quit: then it is over';
 
 # --- worker_shutdown_timeout ---------------------------------------------
 
-my $short = $t->nginx(main => $main, globals =>
+my $short = $t->nginx(main => "$main\nclient_timeout 1h;", globals =>
                       'worker_shutdown_timeout 500ms;');
 $idle = $t->enter($short, password => $pg->password('alice'));
 $busy = $t->enter($short, password => $pg->password('alice'));
@@ -156,6 +156,9 @@ $cp->script(wake => { hang => 1 })->forget;
 $waiting = $t->knock($short, password => $pg->password('alice'));
 $cp->called(wake => 1);
 my $silent = $t->client(port => $short->port);
+my $hello = $t->client(port => $short->port);
+$hello->send(ssl_request);
+is($hello->read_n(1), 'S', 'one is about to begin TLS');
 
 $short->signal('QUIT');
 
@@ -172,6 +175,7 @@ $waiting->authenticate;
 is($waiting->error && $waiting->error->{C}, '57P01', 'waiting: SQLSTATE');
 $silent->read_all;
 pass('silent: closed');
+is($hello->read_all, '', 'in the TLS handshake: closed');
 eventually { !$short->alive } 'and nginx is gone';
 
 $t->done;

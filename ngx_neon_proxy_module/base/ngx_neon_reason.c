@@ -67,6 +67,8 @@ static const ngx_neon_reason_t  ngx_neon_reasons[NGX_NEON_REASONS] = {
         .name = ngx_string("protocol"),
         .sqlstate = "08P01",
         .message = "malformed message",
+        .hint = "Connect with a PostgreSQL client, and with nothing between"
+                " that changes its messages.",
         .status = 400,
         .level = NGX_LOG_INFO,
         .fault = NGX_NEON_FAULT_CLIENT
@@ -106,6 +108,8 @@ static const ngx_neon_reason_t  ngx_neon_reasons[NGX_NEON_REASONS] = {
         .name = ngx_string("tls_certificate"),
         .sqlstate = "28000",
         .message = "connection requires a valid client certificate",
+        .hint = "Connect with a certificate that this server trusts"
+                " (sslcert and sslkey).",
         .status = 403,
         .level = NGX_LOG_INFO,
         .fault = NGX_NEON_FAULT_CLIENT
@@ -126,6 +130,7 @@ static const ngx_neon_reason_t  ngx_neon_reasons[NGX_NEON_REASONS] = {
         .name = ngx_string("user_missing"),
         .sqlstate = "28000",
         .message = "no PostgreSQL user name specified in startup packet",
+        .hint = "Name the user to log in as.",
         .status = 400,
         .level = NGX_LOG_INFO,
         .fault = NGX_NEON_FAULT_CLIENT
@@ -160,6 +165,7 @@ static const ngx_neon_reason_t  ngx_neon_reasons[NGX_NEON_REASONS] = {
         .sqlstate = "28000",
         .message = "Project name must contain only alphanumeric characters"
                    " and hyphen.",
+        .hint = "Correct the host name, or the name behind endpoint=.",
         .status = 400,
         .level = NGX_LOG_INFO,
         .fault = NGX_NEON_FAULT_CLIENT
@@ -169,6 +175,8 @@ static const ngx_neon_reason_t  ngx_neon_reasons[NGX_NEON_REASONS] = {
         .name = ngx_string("password"),
         .sqlstate = "28P01",
         .message = "password authentication failed",
+        .hint = "Check the user name, the password and the name of the"
+                " endpoint.",
         .status = 401,
         .level = NGX_LOG_INFO,
         .fault = NGX_NEON_FAULT_CLIENT
@@ -178,6 +186,7 @@ static const ngx_neon_reason_t  ngx_neon_reasons[NGX_NEON_REASONS] = {
         .name = ngx_string("sasl"),
         .sqlstate = "08P01",
         .message = "malformed SCRAM message",
+        .hint = "A client that can do SCRAM-SHA-256 is needed.",
         .status = 400,
         .level = NGX_LOG_INFO,
         .fault = NGX_NEON_FAULT_CLIENT
@@ -211,6 +220,7 @@ static const ngx_neon_reason_t  ngx_neon_reasons[NGX_NEON_REASONS] = {
         .sqlstate = "28000",
         .message = "This connection is trying to access this endpoint from a"
                    " blocked network.",
+        .hint = "Connect from a network that the endpoint allows.",
         .status = 403,
         .level = NGX_LOG_INFO,
         .fault = NGX_NEON_FAULT_CLIENT
@@ -232,6 +242,7 @@ static const ngx_neon_reason_t  ngx_neon_reasons[NGX_NEON_REASONS] = {
         .name = ngx_string("endpoint_unknown"),
         .sqlstate = "28P01",
         .message = "Control plane request failed: endpoint cannot be found",
+        .hint = "The endpoint may have been deleted. Check its name.",
         .status = 404,
         .level = NGX_LOG_INFO,
         .fault = NGX_NEON_FAULT_CLIENT
@@ -251,6 +262,7 @@ static const ngx_neon_reason_t  ngx_neon_reasons[NGX_NEON_REASONS] = {
         .name = ngx_string("role_protected"),
         .sqlstate = "28000",
         .message = "Control plane request failed: role is protected",
+        .hint = "Log in as another role.",
         .status = 403,
         .level = NGX_LOG_INFO,
         .fault = NGX_NEON_FAULT_CLIENT
@@ -262,6 +274,7 @@ static const ngx_neon_reason_t  ngx_neon_reasons[NGX_NEON_REASONS] = {
         .message = "Control plane request failed: endpoint is temporarily"
                    " unavailable. Check your quotas and/or contact our"
                    " support.",
+        .hint = "Raise the quota, or wait until it is renewed.",
         .status = 402,
         .level = NGX_LOG_INFO,
         .fault = NGX_NEON_FAULT_CLIENT
@@ -272,6 +285,7 @@ static const ngx_neon_reason_t  ngx_neon_reasons[NGX_NEON_REASONS] = {
         .sqlstate = "53300",
         .message = "Too many connections to this endpoint. Please try again"
                    " later.",
+        .hint = "Connect less often, and try again later.",
         .status = 429,
         .level = NGX_LOG_WARN,
         .fault = NGX_NEON_FAULT_CONTROL,
@@ -339,6 +353,8 @@ static const ngx_neon_reason_t  ngx_neon_reasons[NGX_NEON_REASONS] = {
         .name = ngx_string("compute_protocol"),
         .sqlstate = "08006",
         .message = "Couldn't log in to compute node: malformed message",
+        .hint = "The compute's address may lead to something else than"
+                " PostgreSQL; the error log of the proxy says more.",
         .status = 502,
         .level = NGX_LOG_ERR,
         .fault = NGX_NEON_FAULT_COMPUTE

@@ -24,6 +24,8 @@ typedef struct {
 static void ngx_stream_neon_handler(ngx_stream_session_t *ss);
 static void ngx_stream_neon_event_handler(ngx_event_t *ev);
 static ngx_int_t ngx_stream_neon_starttls(ngx_neon_session_t *s);
+static ngx_int_t ngx_stream_neon_tls_handshake(ngx_connection_t *c);
+static void ngx_stream_neon_tls_read_handler(ngx_event_t *ev);
 static void ngx_stream_neon_tls_handler(ngx_connection_t *c);
 static ngx_int_t ngx_stream_neon_secured(ngx_neon_session_t *s);
 static void ngx_stream_neon_finish(ngx_neon_session_t *s);
@@ -186,11 +188,9 @@ ngx_stream_neon_starttls(ngx_neon_session_t *s)
         return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
     }
 
-    rc = ngx_ssl_handshake(c);
+    rc = ngx_stream_neon_tls_handshake(c);
 
     if (rc == NGX_AGAIN) {
-        /* no timer of its own: the session's covers it */
-        c->ssl->handler = ngx_stream_neon_tls_handler;
         return NGX_AGAIN;
     }
 
@@ -199,6 +199,43 @@ ngx_stream_neon_starttls(ngx_neon_session_t *s)
     }
 
     return ngx_stream_neon_secured(s);
+}
+
+
+static ngx_int_t
+ngx_stream_neon_tls_handshake(ngx_connection_t *c)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_ssl_handshake(c);
+
+    if (rc == NGX_AGAIN) {
+        /* no timer of its own: the session's covers it */
+        c->ssl->handler = ngx_stream_neon_tls_handler;
+        c->read->handler = ngx_stream_neon_tls_read_handler;
+    }
+
+    return rc;
+}
+
+
+/* nginx's own handler would not see c->close of worker_shutdown_timeout */
+
+static void
+ngx_stream_neon_tls_read_handler(ngx_event_t *ev)
+{
+    ngx_connection_t  *c;
+
+    c = ev->data;
+
+    if (c->close) {
+        ngx_stream_neon_event_handler(ev);
+        return;
+    }
+
+    if (ngx_stream_neon_tls_handshake(c) != NGX_AGAIN) {
+        ngx_stream_neon_tls_handler(c);
+    }
 }
 
 
@@ -389,6 +426,11 @@ ngx_stream_neon_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     nscf->line = cf->conf_file->line;
 
     cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
+
+    if (cscf->handler) {
+        return "cannot be used where another directive serves the connection";
+    }
+
     cscf->handler = ngx_stream_neon_handler;
 
     return NGX_CONF_OK;
@@ -410,6 +452,17 @@ ngx_stream_neon_init(ngx_conf_t *cf)
     for (i = 0; i < cmcf->servers.nelts; i++) {
         ctx = cscfp[i]->ctx;
         nscf = ctx->srv_conf[ngx_stream_neon_module.ctx_index];
+
+        if (nscf->conf && cscfp[i]->handler != ngx_stream_neon_handler) {
+
+            /* the other one would pass clients on unauthenticated */
+
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"neon_proxy_pass\" and another directive that"
+                          " serves the connection are in one server in %s:%ui",
+                          nscf->file, nscf->line);
+            return NGX_ERROR;
+        }
 
         if (nscf->conf
             && ngx_stream_neon_init_ssl(cf, nscf,
