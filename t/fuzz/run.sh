@@ -24,18 +24,19 @@ each=$((seconds * lanes / $#))
 
 one()
 {
-    local fuzzer=$1 name options=
+    local fuzzer=$1 name seed
     name=$(basename "$fuzzer")
 
+    seed=$top/corpus/${name#fuzz_}
     mkdir -p "$dir/corpus/$name"
-    [ -d "$top/corpus/$name" ] || mkdir -p "$dir/seed/$name"
-    [ -f "$top/$name.dict" ] && options="-dict=$top/$name.dict"
 
-    seed=$top/corpus/$name
-    [ -d "$seed" ] || seed=$dir/seed/$name
+    if [ ! -d "$seed" ]; then
+        echo "$name: no seeds in $seed"
+        return 1
+    fi
 
     if ! "$fuzzer" -max_total_time="$each" -timeout=10 -rss_limit_mb=2048 \
-            -print_final_stats=1 -artifact_prefix="$dir/$name-" $options \
+            -print_final_stats=1 -artifact_prefix="$dir/$name-" \
             "$dir/corpus/$name" "$seed" > "$dir/$name.log" 2>&1
     then
         tail -n 60 "$dir/$name.log"
