@@ -2,7 +2,7 @@
 #
 # deps.sh [build|test|demo]...: installs the Debian and npm packages that are
 # missing; without an argument for all of them.  Asks apt only if something is
-# missing; sudo when not root.
+# missing; sudo when not root.  promtool goes to $BUILD/tools.
 #
 # SPDX-License-Identifier: Apache-2.0
 
@@ -56,15 +56,19 @@ as_root()
 
 updated=no
 
-install()
+update()
 {
-    echo "installing: $*"
-
     if [ $updated = no ]; then
         as_root apt-get -q -q update
         updated=yes
     fi
+}
 
+install()
+{
+    echo "installing: $*"
+
+    update
     as_root apt-get -q -q -y --no-install-recommends \
         -o Dpkg::Options::=--force-confold install "$@" > /dev/null
 }
@@ -79,6 +83,33 @@ case " $packages " in
         rt=libclang-rt-$version-dev
         installed "$rt" || install "$rt"
         ;;
+esac
+
+# the one program of its package: the package itself would start a Prometheus,
+# on all addresses of this machine
+
+unpack_promtool()
+{
+    local tools=${BUILD:-$top/build}/tools
+
+    if [ -x "$tools/promtool" ] || command -v promtool > /dev/null; then
+        return
+    fi
+
+    echo "unpacking: promtool"
+
+    update
+    rm -rf "$tools/deb"
+    mkdir -p "$tools/deb"
+    (cd "$tools/deb" && apt-get -q -q -o APT::Sandbox::User=root \
+        download prometheus)
+    dpkg-deb --fsys-tarfile "$tools"/deb/prometheus_*.deb \
+        | tar -x -C "$tools" --strip-components=3 ./usr/bin/promtool
+    rm -r "$tools/deb"
+}
+
+case " $* " in
+    *" test "*)  unpack_promtool ;;
 esac
 
 case " $packages " in

@@ -16,6 +16,8 @@ spew("$dir/bad-roles", "\"alice\" \"SCRAM-SHA-256\$4096\"\n");
 spew("$dir/md5-roles", '"dave" "md5' . 'a' x 32 . "\"\n");
 spew("$dir/token", "secret\n");
 spew("$dir/empty", '');
+spew("$dir/blank", " \r\n\n");
+spew("$dir/long", 'x' x 4097);
 
 my $static = "control_plane static; endpoint ep-1 127.0.0.1:5432;"
              . " role_file $dir/roles;";
@@ -48,6 +50,12 @@ my @good = (
         tls_required           off;
         forward_parameters     neon;
         kdf_threads            default;
+        node_cache             size=4000 ttl=5m stale=0;
+        secret_cache           size=10000 ttl=5m negative=30s stale=0;
+        mock_secret            random;
+        limit_connections      rate=200r/s burst=500;
+        limit_unknown          rate=10r/s burst=300;
+        wake_notice            5s;
 END
     [ 'all kinds of endpoints' => <<"END" ],
         control_plane static;
@@ -58,6 +66,17 @@ END
         endpoint *     127.0.0.1:5433;
         role_file $dir/roles;
 END
+    (map { [ $_ => "$http $_;" ] }
+        'node_cache size=0', 'node_cache ttl=1ms', 'node_cache stale=1h',
+        'node_cache stale=0 ttl=1d size=100000000',
+        'secret_cache size=1', 'secret_cache negative=0 ttl=1s',
+        'mock_secret random', "mock_secret file:$dir/token",
+        'mock_secret env:PATH', 'mock_secret "a secret; of 29 characters"',
+        map({ my $limit = $_; map { "$limit $_" }
+              'off', 'rate=5r/s', 'rate=0.5r/s burst=1', 'rate=30r/m',
+              'burst=1000000 rate=1000000r/s' }
+            qw/limit_connections limit_unknown/),
+        'wake_notice off', 'wake_notice 1ms', 'wake_notice 1m'),
 );
 
 for (@good) {
@@ -120,6 +139,28 @@ my @bad = (
     [ 'zone without size', "$static zone main;", qr/zone/ ],
     [ 'resolver', "$static resolver;", qr/resolver/ ],
     [ 'no thread pool', "$static kdf_threads nowhere;", qr/nowhere/ ],
+    [ 'node_cache without a value', "$http node_cache;", qr/node_cache/ ],
+    [ 'mock_secret, no file', "$http mock_secret file:$dir/none;",
+      qr{\Q$dir/none} ],
+    [ 'mock_secret, an empty file', "$http mock_secret file:$dir/empty;",
+      qr{\Q$dir/empty\E" is empty} ],
+    [ 'mock_secret, a blank file', "$http mock_secret file:$dir/blank;",
+      qr{\Q$dir/blank\E" is empty} ],
+    [ 'mock_secret, a long file', "$http mock_secret file:$dir/long;",
+      qr{\Q$dir/long\E" is longer} ],
+    [ 'mock_secret, no such environment',
+      "$http mock_secret env:NEON_NO_SUCH;", qr/NEON_NO_SUCH/ ],
+    [ 'limit_connections with more',
+      "$http limit_connections rate=1r/s burst=1 burst=2;",
+      qr/limit_connections/ ],
+    map({ [ "$_->[0] twice", "$http $_->[0] $_->[1]; $_->[0] $_->[2];",
+            qr/"$_->[0]" directive is duplicate/ ] }
+        [ mock_secret => 'random', 'random' ],
+        [ mock_secret => 'random', '0123456789abcdef' ],
+        [ limit_connections => 'off', 'rate=1r/s' ],
+        [ limit_unknown => 'rate=1r/s', 'off' ],
+        [ wake_notice => 'off', 'off' ], [ wake_notice => '1s', 'off' ],
+        [ wake_notice => 'off', '1s' ]),
 );
 
 for (@bad) {
@@ -129,6 +170,64 @@ for (@bad) {
     isnt($rc, 0, "$name: refused");
     like($log, $message, "$name: the message has the value");
     like($log, qr{\[emerg\].* in \Q$dir\E\S*:\d+}, "$name: file and line");
+}
+
+
+# directive, values of which the last one is bad, what its form looks like
+
+my $entries = qr/size=N once, N from 0 \(off\) to 100000000 entries/;
+my $time = qr/a time\b.*, e\.g\. (?:30s or )?5m/;
+my $above = qr/a time above zero, e\.g\. 5m; size=0 turns the cache off/;
+my $rate = qr{rate=Nr/s or rate=Nr/m once, N above 0};
+my $burst = qr/burst=N once, N from 1 to 1000000/;
+my $limit = qr{off, or rate=Nr/s\b};
+my $notice = qr/off, or a time above zero, e\.g\./;
+
+my @values = (
+    map({ my $cache = $_;
+        map { [ $cache, @$_ ] }
+            [ 'size=-1', $entries ], [ 'size=', $entries ],
+            [ 'size=many', $entries ], [ 'size=1k', $entries ],
+            [ 'size=100000001', $entries ],
+            [ 'size=99999999999999999999', $entries ],
+            [ 'size=1 size=1', $entries ], [ 'ttl=', $time ],
+            [ 'ttl=soon', $time ], [ 'ttl=-1s', $time ],
+            [ 'ttl=99999999999999999999d', $time ], [ 'ttl=0', $above ],
+            [ 'size=0 ttl=0s', $above ], [ 'ttl=1s ttl=2s', $time ],
+            [ 'stale=long', $time ], [ 'stale=', $time ],
+            [ 'stale=0 stale=0', $time ] } qw/node_cache secret_cache/),
+    map({ [ 'node_cache', $_, qr/size=N ttl=TIME stale=TIME/ ] }
+        '4000', 'negative=30s', 'colour=red', 'SIZE=1', 'size', 'off'),
+    map({ [ 'secret_cache', $_,
+            qr/size=N ttl=TIME negative=TIME stale=TIME/ ] }
+        '10000', 'colour=red', 'negative', 'off'),
+    [ 'secret_cache', 'negative=never', $time ],
+    [ 'secret_cache', 'negative=1s negative=1s', $time ],
+    [ 'mock_secret', '""', qr/random, file:PATH, env:NAME or a secret/ ],
+    map({ my $name = $_;
+        map { [ $name, @$_ ] }
+            map({ [ "rate=$_", $rate ] } '', '5', 'r/s', '0r/s', '-1r/s',
+                'xr/s', '1r/h', '1r/sx', '1000001r/s',
+                '0.0001r/s', '1r/s rate=2r/s'),
+            map({ [ "rate=1r/s burst=$_", $burst ] } '', '0', '-1', 'x',
+                '0.5', '1000001'),
+            [ 'burst=5', $limit ], [ 'on', $limit ], [ 'none', $limit ],
+            [ 'rate=1r/s off', $limit ], [ 'rate=1r/s nodelay', $limit ]
+        } qw/limit_connections limit_unknown/),
+    map({ [ 'wake_notice', $_, $notice ] } 'on', '0', 'soon', '-1s', '""'),
+);
+
+for (@values) {
+    my ($name, $values, $form) = @$_;
+    my ($bad) = $values =~ /(\S+)$/;
+    my ($rc, $log) = $t->nginx_test(main => "$http\n$name $values;");
+
+    $bad =~ s/^""$//;
+    isnt($rc, 0, "$name $values: refused");
+    like($log, qr{\[emerg\]\ .*\ invalid\ value\ "\Q$bad\E"
+        \ in\ "$name"\ directive,\ it\ must\ be\ (?:$form)
+        .*\ in\ \Q$dir\E\S*:\d+}x,
+        "$name $values: value, form, file and line");
 }
 
 

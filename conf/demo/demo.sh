@@ -9,6 +9,7 @@
 #
 #   DEMO_DIR           state and logs            (BUILD/demo)
 #   DEMO_PORT          of nginx                  (first free from 15432)
+#   DEMO_STATUS_PORT   of nginx's status page    (first free from 15482)
 #   DEMO_CONTROL_PORT  of the control plane      (first free from 15532)
 #   DEMO_COMPUTE_PORT  of PostgreSQL             (first free from 15632)
 #   DEMO_IDLE          seconds until PostgreSQL is stopped  (60)
@@ -294,10 +295,12 @@ choose_port()
 choose_settings()
 {
     choose_port DEMO_PORT 15432
+    choose_port DEMO_STATUS_PORT 15482
     choose_port DEMO_CONTROL_PORT 15532
     choose_port DEMO_COMPUTE_PORT 15632
 
     printf 'DEMO_%s=%s\n' PORT "$DEMO_PORT" \
+        STATUS_PORT "$DEMO_STATUS_PORT" \
         CONTROL_PORT "$DEMO_CONTROL_PORT" \
         COMPUTE_PORT "$DEMO_COMPUTE_PORT" \
         IDLE "${DEMO_IDLE:=60}" > "$dir/settings"
@@ -475,6 +478,7 @@ start_nginx()
     text=${text//@MODULE@/"$module"}
     text=${text//@NGINX@/"$dir/nginx"}
     text=${text//@PORT@/"$DEMO_PORT"}
+    text=${text//@STATUS_PORT@/"$DEMO_STATUS_PORT"}
     text=${text//@CONTROL_PORT@/"$DEMO_CONTROL_PORT"}
     printf '%s\n' "$text" > "$dir/nginx/nginx.conf"
 
@@ -550,6 +554,11 @@ and it wakes up.  To watch it:
   $0 status
   tail -f $var/log/control_plane.log
   tail -f $dir/nginx/access.log
+
+In a browser, and for Prometheus:
+
+  http://127.0.0.1:$DEMO_STATUS_PORT/status
+  http://127.0.0.1:$DEMO_STATUS_PORT/metrics
 
 make demo-stop ends everything.
 TEXT

@@ -13,7 +13,6 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <ngx_thread_pool.h>
-#include <ngx_thread_pool.h>
 
 
 /* delay(n) = base * factor^(n-1) with jitter; attempts bound the tries */
@@ -41,6 +40,24 @@ typedef enum {
 } ngx_neon_forward_e;
 
 
+/* both in thousandths; rate 0: no limit */
+
+typedef struct {
+    ngx_uint_t              rate;             /* 1/1000 a second */
+    ngx_uint_t              burst;
+} ngx_neon_rate_t;
+
+
+/* node_cache, secret_cache; size 0: off */
+
+typedef struct {
+    ngx_uint_t              size;             /* entries */
+    ngx_msec_t              ttl;
+    ngx_msec_t              negative;         /* of "no" for an answer */
+    ngx_msec_t              stale;
+} ngx_neon_cache_conf_t;
+
+
 /* names of the one or other kind of control plane: control/ngx_neon_ctl.h */
 typedef struct ngx_neon_ctl_s  ngx_neon_ctl_t;
 
@@ -59,6 +76,13 @@ typedef struct {
     ngx_neon_ctl_t         *ctl;
     void                   *ctl_conf;         /* owned by ctl */
 
+    ngx_neon_cache_conf_t   node_cache;
+    ngx_neon_cache_conf_t   secret_cache;
+    ngx_str_t               mock_secret;      /* empty: the zone's */
+
+    ngx_neon_rate_t         limit_connections;
+    ngx_neon_rate_t         limit_unknown;
+
     ngx_array_t            *domains;          /* of ngx_str_t; NULL: "*" */
 
     ngx_resolver_t         *resolver;         /* NULL: thread pool */
@@ -70,6 +94,7 @@ typedef struct {
     ngx_msec_t              login_timeout;
     ngx_msec_t              client_timeout;
     ngx_msec_t              wake_timeout;
+    ngx_msec_t              wake_notice;      /* 0: off */
 
     ngx_uint_t              compute_ssl;      /* ngx_neon_ssl_e */
     ngx_str_t               compute_ssl_trusted_certificate;

@@ -226,6 +226,19 @@ static const ngx_neon_reason_t  ngx_neon_reasons[NGX_NEON_REASONS] = {
         .fault = NGX_NEON_FAULT_CLIENT
     },
 
+    [NGX_NEON_REASON_RATE_LIMIT] = {
+        .name = ngx_string("rate_limit"),
+        .sqlstate = "53300",
+        .message = "Too many connections to this endpoint. Please try again"
+                   " later.",
+        .hint = "Connect less often, and keep connections open for more than"
+                " one transaction.",
+        .status = 429,
+        .level = NGX_LOG_WARN,
+        .fault = NGX_NEON_FAULT_CLIENT,
+        .retryable = 1
+    },
+
     [NGX_NEON_REASON_CONTROL_PLANE] = {
         .name = ngx_string("control_plane"),
         .sqlstate = "57P03",

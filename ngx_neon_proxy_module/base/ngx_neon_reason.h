@@ -36,6 +36,7 @@ typedef enum {
     NGX_NEON_REASON_CHANNEL_BINDING,
     NGX_NEON_REASON_ADDRESS,
     NGX_NEON_REASON_NETWORK_BLOCKED,
+    NGX_NEON_REASON_RATE_LIMIT,         /* a limit of ours */
 
     /* what the control plane says, or that it says nothing */
     NGX_NEON_REASON_CONTROL_PLANE,      /* down, slow, garbage, 5xx */

@@ -19,6 +19,7 @@ ngx_neon_ctl_start(ngx_neon_ctl_request_t *r)
     ngx_str_null(&r->detail);
     r->retryable = 0;
     r->transport = 0;
+    r->refused = 0;
     r->retry_delay = 0;
 
     r->ctx = NULL;

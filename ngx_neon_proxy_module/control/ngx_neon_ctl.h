@@ -18,6 +18,7 @@
 #include "neon_scram.h"
 
 #include "ngx_neon_conf.h"
+#include "ngx_neon_metrics.h"
 #include "ngx_neon_reason.h"
 
 
@@ -45,6 +46,8 @@ typedef struct {
                                                  (and match nobody) */
     ngx_str_t                  project_id;
     ngx_str_t                  account_id;
+    ngx_neon_rate_t            rate[NGX_NEON_FRONTS];  /* of logins; rate 0:
+                                                 as the block says */
 } ngx_neon_access_t;
 
 
@@ -62,6 +65,19 @@ typedef struct {
     ngx_str_t                  cold_start;    /* unknown, warm, pool_hit,
                                                  pool_miss */
 } ngx_neon_node_t;
+
+
+/* where the answer came from */
+
+typedef enum {
+    NGX_NEON_CACHED_NONE = 0,                 /* nothing was asked */
+    NGX_NEON_CACHED_BYPASS,                   /* there is no cache */
+    NGX_NEON_CACHED_MISS,
+    NGX_NEON_CACHED_HIT,
+    NGX_NEON_CACHED_EXPIRED,
+    NGX_NEON_CACHED_STALE,                    /* the control plane is down */
+    NGX_NEON_CACHED_SPURIOUS                  /* a hit that led nowhere */
+} ngx_neon_cached_e;
 
 
 /*
@@ -82,6 +98,7 @@ struct ngx_neon_ctl_request_s {
     ngx_str_t                  application_name;  /* may be empty */
     ngx_str_t                  front;         /* tcp, ws, http */
     const neon_pg_options_t   *options;       /* neon_ options or NULL */
+    neon_ip_t                  client;        /* len 0: no IP address */
 
     ngx_neon_ctl_handler_pt    handler;
     void                      *data;
@@ -98,7 +115,17 @@ struct ngx_neon_ctl_request_s {
     unsigned                   retryable:1;
     unsigned                   transport:1;   /* no answer, or 5xx without a
                                                  status object */
+    unsigned                   refused:1;     /* it is what the control plane
+                                                 says, and may be kept */
     ngx_msec_t                 retry_delay;   /* 0: none given */
+
+    /* of the look-up */
+    ngx_neon_cached_e          cached;
+    uint64_t                   generation;    /* of the cache entry, or 0 */
+    ngx_msec_t                 age;           /* of the cache entry, or 0 */
+    ngx_uint_t                 retries;       /* calls beyond the first */
+    ngx_queue_t                queue;
+    void                      *lookup;        /* waits in it, or NULL */
 
     void                      *ctx;           /* of the control plane */
 };
@@ -106,6 +133,8 @@ struct ngx_neon_ctl_request_s {
 
 struct ngx_neon_ctl_s {
     ngx_str_t                  name;          /* http, static, ... */
+    unsigned                   local:1;       /* answers at once and from
+                                                 memory: nothing to cache */
 
     /* checks and completes ctl_conf when the block is complete; reports its
        errors itself */

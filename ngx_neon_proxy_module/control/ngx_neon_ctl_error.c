@@ -12,6 +12,7 @@
 #define NGX_NEON_CTL_ERROR_TEXT     256       /* of others, in a log line */
 #define NGX_NEON_CTL_ERROR_MESSAGE  1024      /* of others, to the client */
 #define NGX_NEON_CTL_ERROR_DELAY    3600000   /* ms, the longest that counts */
+#define NGX_NEON_CTL_ERROR_TOKEN    401       /* HTTP status */
 
 
 typedef struct {
@@ -188,6 +189,10 @@ ngx_neon_ctl_error_status(ngx_neon_ctl_request_t *r, ngx_uint_t status,
     ngx_neon_ctl_fail(r, er ? er->reason : es->reason, "");
 
     r->transport = (status >= 500 && !json.status);
+
+    /* 401 speaks of us, and of no endpoint */
+
+    r->refused = !r->transport && status != NGX_NEON_CTL_ERROR_TOKEN;
     r->retryable = r->transport || (er && er->retryable);
 
     ngx_neon_ctl_error_retry(r, &json);

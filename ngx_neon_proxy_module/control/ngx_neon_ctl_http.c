@@ -55,6 +55,7 @@ static ngx_int_t ngx_neon_ctl_http_headers(ngx_neon_ctl_http_ctx_t *ctx);
 
 ngx_neon_ctl_t  ngx_neon_ctl_http = {
     ngx_string("http"),
+    0,                                    /* local */
     ngx_neon_ctl_http_init,
     ngx_neon_ctl_http_start,
     ngx_neon_ctl_http_cancel

@@ -11,11 +11,15 @@
 #include "ngx_neon_url.h"
 
 
-#define NGX_NEON_CTL_HTTP_ID_MAX  128
+#define NGX_NEON_CTL_HTTP_ID_MAX    128
+#define NGX_NEON_CTL_HTTP_RATE_MAX  1000000
 
 
 static const char *ngx_neon_ctl_http_access(ngx_neon_ctl_request_t *r,
     ngx_neon_ctl_json_t *json);
+static void ngx_neon_ctl_http_rates(ngx_neon_access_t *access,
+    ngx_neon_ctl_json_t *json);
+static ngx_uint_t ngx_neon_ctl_http_milli(ngx_str_t *number);
 static const char *ngx_neon_ctl_http_allowed(ngx_neon_ctl_request_t *r,
     ngx_neon_access_t *access, ngx_array_t *list);
 static const char *ngx_neon_ctl_http_node(ngx_neon_ctl_request_t *r,
@@ -84,7 +88,48 @@ ngx_neon_ctl_http_access(ngx_neon_ctl_request_t *r, ngx_neon_ctl_json_t *json)
     access->account_id = ngx_neon_ctl_printable(r->pool, &json->account_id,
                                                 NGX_NEON_CTL_HTTP_ID_MAX);
 
+    ngx_neon_ctl_http_rates(access, json);
+
     return ngx_neon_ctl_http_allowed(r, access, json->allowed_ips);
+}
+
+
+/* one without the other, zeros and nonsense are no limit of the endpoint's */
+
+static void
+ngx_neon_ctl_http_rates(ngx_neon_access_t *access, ngx_neon_ctl_json_t *json)
+{
+    ngx_uint_t        i;
+    ngx_neon_rate_t  *rate;
+
+    for (i = 0; i < NGX_NEON_FRONTS; i++) {
+        rate = &access->rate[i];
+
+        rate->rate = ngx_neon_ctl_http_milli(&json->rate[i].rps);
+        rate->burst = ngx_neon_ctl_http_milli(&json->rate[i].burst);
+
+        if (rate->burst == 0) {
+            rate->rate = 0;
+        }
+    }
+}
+
+
+static ngx_uint_t
+ngx_neon_ctl_http_milli(ngx_str_t *number)
+{
+    char    text[64];
+    double  value;
+
+    if (number->len == 0 || number->len >= sizeof(text)) {
+        return 0;
+    }
+
+    ngx_cpystrn((u_char *) text, number->data, number->len + 1);
+    value = strtod(text, NULL);
+
+    return (value > 0 && value < NGX_NEON_CTL_HTTP_RATE_MAX)
+           ? (ngx_uint_t) (value * 1000 + 0.5) : 0;
 }
 
 

@@ -149,7 +149,40 @@ static ngx_neon_ctl_json_field_t  ngx_neon_ctl_json_fields[] = {
       NGX_NEON_CTL_JSON_NO_VALUE },                                   /* 24 */
 
     { 24, ngx_string("message"), NGX_NEON_CTL_JSON_STRING,
-      offsetof(ngx_neon_ctl_json_t, user_message) }                   /* 25 */
+      offsetof(ngx_neon_ctl_json_t, user_message) },                  /* 25 */
+
+    { 0, ngx_string("rate_limits"), NGX_NEON_CTL_JSON_OBJECT,
+      NGX_NEON_CTL_JSON_NO_VALUE },                                   /* 26 */
+
+    { 26, ngx_string("connection_attempts"), NGX_NEON_CTL_JSON_OBJECT,
+      NGX_NEON_CTL_JSON_NO_VALUE },                                   /* 27 */
+
+    { 27, ngx_string("tcp"), NGX_NEON_CTL_JSON_OBJECT,
+      NGX_NEON_CTL_JSON_NO_VALUE },                                   /* 28 */
+
+    { 27, ngx_string("ws"), NGX_NEON_CTL_JSON_OBJECT,
+      NGX_NEON_CTL_JSON_NO_VALUE },                                   /* 29 */
+
+    { 27, ngx_string("http"), NGX_NEON_CTL_JSON_OBJECT,
+      NGX_NEON_CTL_JSON_NO_VALUE },                                   /* 30 */
+
+    { 28, ngx_string("rps"), NGX_NEON_CTL_JSON_NUMBER,
+      offsetof(ngx_neon_ctl_json_t, rate[0].rps) },                   /* 31 */
+
+    { 28, ngx_string("burst"), NGX_NEON_CTL_JSON_NUMBER,
+      offsetof(ngx_neon_ctl_json_t, rate[0].burst) },                 /* 32 */
+
+    { 29, ngx_string("rps"), NGX_NEON_CTL_JSON_NUMBER,
+      offsetof(ngx_neon_ctl_json_t, rate[1].rps) },                   /* 33 */
+
+    { 29, ngx_string("burst"), NGX_NEON_CTL_JSON_NUMBER,
+      offsetof(ngx_neon_ctl_json_t, rate[1].burst) },                 /* 34 */
+
+    { 30, ngx_string("rps"), NGX_NEON_CTL_JSON_NUMBER,
+      offsetof(ngx_neon_ctl_json_t, rate[2].rps) },                   /* 35 */
+
+    { 30, ngx_string("burst"), NGX_NEON_CTL_JSON_NUMBER,
+      offsetof(ngx_neon_ctl_json_t, rate[2].burst) }                  /* 36 */
 };
 
 

@@ -19,12 +19,22 @@
 /* every field is optional; null is the same as none; strings end with NUL,
    which is not counted, and data NULL means none */
 
+/* numbers as their text */
+
+typedef struct {
+    ngx_str_t        rps;
+    ngx_str_t        burst;
+} ngx_neon_ctl_json_rate_t;
+
+
 typedef struct {
     /* access control */
     ngx_str_t        role_secret;
     ngx_str_t        project_id;
     ngx_str_t        account_id;
     ngx_array_t     *allowed_ips;             /* of ngx_str_t */
+    ngx_neon_ctl_json_rate_t  rate[3];        /* rate_limits, in the order of
+                                                 ngx_neon_front_e */
     ngx_uint_t       block_public;
     ngx_uint_t       block_vpc;
 

@@ -34,6 +34,7 @@ static void ngx_neon_ctl_static_normal(ngx_str_t *name);
 
 ngx_neon_ctl_t  ngx_neon_ctl_static = {
     ngx_string("static"),
+    1,                                    /* local */
     ngx_neon_ctl_static_init,
     ngx_neon_ctl_static_start,
     ngx_neon_ctl_static_cancel

@@ -1,12 +1,11 @@
 /*
- * The http module: the variables $neon_... for http logs.
+ * The http module: pages that show what a proxy does, and the variables
+ * $neon_... for http logs.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 
-#include <ngx_config.h>
-#include <ngx_core.h>
-#include <ngx_http.h>
+#include "ngx_http_neon_pages.h"
 
 #include "ngx_neon_variables.h"
 
@@ -14,6 +13,29 @@
 static ngx_int_t ngx_http_neon_add_variables(ngx_conf_t *cf);
 static ngx_int_t ngx_http_neon_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static void *ngx_http_neon_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_http_neon_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+
+
+static ngx_command_t  ngx_http_neon_commands[] = {
+
+    { ngx_string("neon_proxy_status"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_neon_pages_status,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("neon_proxy_metrics"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_neon_pages_metrics,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+      ngx_null_command
+};
 
 
 static ngx_http_module_t  ngx_http_neon_module_ctx = {
@@ -26,15 +48,15 @@ static ngx_http_module_t  ngx_http_neon_module_ctx = {
     NULL,                                  /* create server configuration */
     NULL,                                  /* merge server configuration */
 
-    NULL,                                  /* create location configuration */
-    NULL                                   /* merge location configuration */
+    ngx_http_neon_create_loc_conf,         /* create location configuration */
+    ngx_http_neon_merge_loc_conf           /* merge location configuration */
 };
 
 
 ngx_module_t  ngx_http_neon_module = {
     NGX_MODULE_V1,
     &ngx_http_neon_module_ctx,             /* module context */
-    NULL,                                  /* module directives */
+    ngx_http_neon_commands,                /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
     NULL,                                  /* init module */
@@ -105,4 +127,33 @@ ngx_http_neon_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     v->not_found = 0;
 
     return NGX_OK;
+}
+
+
+static void *
+ngx_http_neon_create_loc_conf(ngx_conf_t *cf)
+{
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     nlcf->conf = NULL;
+     */
+
+    return ngx_pcalloc(cf->pool, sizeof(ngx_http_neon_loc_conf_t));
+}
+
+
+/* an "if" in the location has a configuration of its own, but our handler */
+
+static char *
+ngx_http_neon_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_neon_loc_conf_t *prev = parent;
+    ngx_http_neon_loc_conf_t *conf = child;
+
+    if (conf->conf == NULL) {
+        conf->conf = prev->conf;
+    }
+
+    return NGX_CONF_OK;
 }

@@ -16,6 +16,9 @@
 
 static char *ngx_neon_block_fits(ngx_conf_t *cf, ngx_neon_block_t *block);
 static void ngx_neon_block_defaults(ngx_neon_block_t *block);
+static void ngx_neon_block_unset_cache(ngx_neon_cache_conf_t *cache);
+static void ngx_neon_block_cache(ngx_neon_cache_conf_t *cache,
+    ngx_uint_t size);
 static void ngx_neon_block_retry(ngx_neon_retry_t *retry,
     ngx_uint_t attempts, ngx_msec_t base, ngx_uint_t factor);
 
@@ -54,9 +57,15 @@ ngx_neon_block_create(ngx_conf_t *cf, ngx_str_t *name)
     conf->login_timeout = NGX_CONF_UNSET_MSEC;
     conf->client_timeout = NGX_CONF_UNSET_MSEC;
     conf->wake_timeout = NGX_CONF_UNSET_MSEC;
+    conf->wake_notice = NGX_CONF_UNSET_MSEC;
+    conf->limit_connections.rate = NGX_CONF_UNSET_UINT;
+    conf->limit_unknown.rate = NGX_CONF_UNSET_UINT;
     conf->compute_ssl = NGX_CONF_UNSET_UINT;
     conf->forward_parameters = NGX_CONF_UNSET_UINT;
     conf->tls_required = NGX_CONF_UNSET;
+
+    ngx_neon_block_unset_cache(&conf->node_cache);
+    ngx_neon_block_unset_cache(&conf->secret_cache);
 
     block->api = NGX_CONF_UNSET_UINT;
     block->http.connect_timeout = NGX_CONF_UNSET_MSEC;
@@ -191,6 +200,18 @@ ngx_neon_block_defaults(ngx_neon_block_t *block)
     ngx_conf_init_msec_value(conf->client_timeout, 15000);
     ngx_conf_init_msec_value(conf->wake_timeout, 60000);
 
+    ngx_conf_init_msec_value(conf->wake_notice, 0);
+
+    ngx_neon_block_cache(&conf->node_cache, 4000);
+    ngx_neon_block_cache(&conf->secret_cache, 10000);
+
+    ngx_conf_init_uint_value(conf->limit_connections.rate, 0);
+
+    if (conf->limit_unknown.rate == NGX_CONF_UNSET_UINT) {
+        conf->limit_unknown.rate = 10 * 1000;
+        conf->limit_unknown.burst = 300 * 1000;
+    }
+
     ngx_neon_block_retry(&conf->wake_retry, 8, 100, 1600);
     ngx_neon_block_retry(&conf->connect_retry, 5, 200, 2000);
 
@@ -205,6 +226,26 @@ ngx_neon_block_defaults(ngx_neon_block_t *block)
     if (block->threads.data == NULL) {
         ngx_str_set(&block->threads, "default");
     }
+}
+
+
+static void
+ngx_neon_block_unset_cache(ngx_neon_cache_conf_t *cache)
+{
+    cache->size = NGX_CONF_UNSET_UINT;
+    cache->ttl = NGX_CONF_UNSET_MSEC;
+    cache->negative = NGX_CONF_UNSET_MSEC;
+    cache->stale = NGX_CONF_UNSET_MSEC;
+}
+
+
+static void
+ngx_neon_block_cache(ngx_neon_cache_conf_t *cache, ngx_uint_t size)
+{
+    ngx_conf_init_uint_value(cache->size, size);
+    ngx_conf_init_msec_value(cache->ttl, 300000);
+    ngx_conf_init_msec_value(cache->negative, 30000);
+    ngx_conf_init_msec_value(cache->stale, 0);
 }
 
 

@@ -8,8 +8,8 @@
 
 #include "neon_endpoint.h"
 
+#include "ngx_neon_conf_policy.h"
 #include "ngx_neon_conf_value.h"
-
 
 
 static char *ngx_neon_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -54,6 +54,10 @@ static ngx_conf_enum_t  ngx_neon_conf_forward[] = {
     { ngx_string("neon"), NGX_NEON_FORWARD_NEON },
     { ngx_null_string, 0 }
 };
+
+
+/* secret_cache understands negative= */
+static ngx_uint_t  ngx_neon_conf_negative = 1;
 
 
 static ngx_command_t  ngx_neon_conf_commands[] = {
@@ -105,6 +109,41 @@ static ngx_command_t  ngx_neon_conf_commands[] = {
       ngx_conf_set_str_slot,
       0,
       offsetof(ngx_neon_block_t, fixed.role_file),
+      NULL },
+
+    { ngx_string("node_cache"),
+      NGX_NEON_CONF|NGX_CONF_1MORE,
+      ngx_neon_conf_set_cache,
+      0,
+      offsetof(ngx_neon_conf_t, node_cache),
+      NULL },
+
+    { ngx_string("secret_cache"),
+      NGX_NEON_CONF|NGX_CONF_1MORE,
+      ngx_neon_conf_set_cache,
+      0,
+      offsetof(ngx_neon_conf_t, secret_cache),
+      &ngx_neon_conf_negative },
+
+    { ngx_string("mock_secret"),
+      NGX_NEON_CONF|NGX_CONF_TAKE1,
+      ngx_neon_conf_set_mock_secret,
+      0,
+      offsetof(ngx_neon_conf_t, mock_secret),
+      NULL },
+
+    { ngx_string("limit_connections"),
+      NGX_NEON_CONF|NGX_CONF_TAKE12,
+      ngx_neon_conf_set_rate,
+      0,
+      offsetof(ngx_neon_conf_t, limit_connections),
+      NULL },
+
+    { ngx_string("limit_unknown"),
+      NGX_NEON_CONF|NGX_CONF_TAKE12,
+      ngx_neon_conf_set_rate,
+      0,
+      offsetof(ngx_neon_conf_t, limit_unknown),
       NULL },
 
     { ngx_string("domains"),
@@ -168,6 +207,13 @@ static ngx_command_t  ngx_neon_conf_commands[] = {
       ngx_neon_conf_set_msec,
       0,
       offsetof(ngx_neon_conf_t, wake_timeout),
+      NULL },
+
+    { ngx_string("wake_notice"),
+      NGX_NEON_CONF|NGX_CONF_TAKE1,
+      ngx_neon_conf_set_msec_or_off,
+      0,
+      offsetof(ngx_neon_conf_t, wake_notice),
       NULL },
 
     { ngx_string("compute_ssl"),

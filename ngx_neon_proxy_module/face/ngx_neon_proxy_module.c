@@ -8,6 +8,8 @@
 
 #include "ngx_neon_block.h"
 #include "ngx_neon_curl.h"
+#include "ngx_neon_drain.h"
+#include "ngx_neon_zone.h"
 
 
 static void *ngx_neon_proxy_create_conf(ngx_cycle_t *cycle);
@@ -15,6 +17,7 @@ static char *ngx_neon_proxy_init_conf(ngx_cycle_t *cycle, void *conf);
 static char *ngx_neon_proxy_block(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static ngx_int_t ngx_neon_proxy_init_process(ngx_cycle_t *cycle);
+static void ngx_neon_proxy_drain(void);
 static void ngx_neon_proxy_exit_process(ngx_cycle_t *cycle);
 
 
@@ -182,7 +185,9 @@ ngx_neon_proxy_block(ngx_conf_t *cf, ngx_command_t *cmd, void *dummy)
 static ngx_int_t
 ngx_neon_proxy_init_process(ngx_cycle_t *cycle)
 {
-    ngx_neon_main_conf_t  *nmcf;
+    ngx_uint_t              i;
+    ngx_neon_conf_t       **proxy;
+    ngx_neon_main_conf_t   *nmcf;
 
     if (ngx_process != NGX_PROCESS_WORKER
         && ngx_process != NGX_PROCESS_SINGLE)
@@ -197,12 +202,57 @@ ngx_neon_proxy_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
+    proxy = nmcf->proxies.elts;
+
+    for (i = 0; i < nmcf->proxies.nelts; i++) {
+        ngx_neon_slot_claim(ngx_neon_zone(proxy[i]), cycle->log);
+    }
+
+    ngx_neon_drain_init(cycle, ngx_neon_proxy_drain);
+
     return ngx_neon_curl_init(cycle);
+}
+
+
+/* a quit or a reload: this worker serves what it has, and no more */
+
+static void
+ngx_neon_proxy_drain(void)
+{
+    ngx_uint_t              i;
+    ngx_neon_zone_t        *zone;
+    ngx_neon_conf_t       **proxy;
+    ngx_neon_main_conf_t   *nmcf;
+
+    nmcf = (ngx_neon_main_conf_t *) ngx_get_conf(ngx_cycle->conf_ctx,
+                                                 ngx_neon_proxy_module);
+    proxy = nmcf->proxies.elts;
+
+    for (i = 0; i < nmcf->proxies.nelts; i++) {
+        zone = ngx_neon_zone(proxy[i]);
+
+        if (zone->slot) {
+            zone->slot->draining = 1;
+        }
+    }
 }
 
 
 static void
 ngx_neon_proxy_exit_process(ngx_cycle_t *cycle)
 {
+    ngx_uint_t              i;
+    ngx_neon_conf_t       **proxy;
+    ngx_neon_main_conf_t   *nmcf;
+
+    ngx_neon_drain_exit();
     ngx_neon_curl_exit(cycle);
+
+    nmcf = (ngx_neon_main_conf_t *) ngx_get_conf(cycle->conf_ctx,
+                                                 ngx_neon_proxy_module);
+    proxy = nmcf->proxies.elts;
+
+    for (i = 0; i < nmcf->proxies.nelts; i++) {
+        ngx_neon_slot_release(ngx_neon_zone(proxy[i]));
+    }
 }

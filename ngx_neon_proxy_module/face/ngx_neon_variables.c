@@ -13,6 +13,8 @@ static ngx_int_t ngx_neon_variable_id(ngx_neon_session_t *s,
     ngx_pool_t *pool, uintptr_t data, ngx_str_t *value);
 static ngx_int_t ngx_neon_variable_auth_method(ngx_neon_session_t *s,
     ngx_pool_t *pool, uintptr_t data, ngx_str_t *value);
+static ngx_int_t ngx_neon_variable_cached(ngx_neon_session_t *s,
+    ngx_pool_t *pool, uintptr_t data, ngx_str_t *value);
 static ngx_int_t ngx_neon_variable_retries(ngx_neon_session_t *s,
     ngx_pool_t *pool, uintptr_t data, ngx_str_t *value);
 static ngx_int_t ngx_neon_variable_sqlstate(ngx_neon_session_t *s,
@@ -38,6 +40,12 @@ const ngx_neon_variable_t  ngx_neon_variables[] = {
       offsetof(ngx_neon_session_t, application_name) },
 
     { ngx_string("neon_auth_method"), ngx_neon_variable_auth_method, 0 },
+
+    { ngx_string("neon_secret_cache"), ngx_neon_variable_cached,
+      offsetof(ngx_neon_session_t, secret_cache) },
+
+    { ngx_string("neon_node_cache"), ngx_neon_variable_cached,
+      offsetof(ngx_neon_session_t, node_cache) },
 
     { ngx_string("neon_cold_start"), ngx_neon_variable_str,
       offsetof(ngx_neon_session_t, cold_start) },
@@ -107,6 +115,29 @@ ngx_neon_variable_auth_method(ngx_neon_session_t *s, ngx_pool_t *pool,
     value->len = ngx_strlen(s->auth_method);
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_neon_variable_cached(ngx_neon_session_t *s, ngx_pool_t *pool,
+    uintptr_t data, ngx_str_t *value)
+{
+    ngx_neon_cached_e  cached;
+
+    static ngx_str_t   names[] = {
+        ngx_null_string,               /* NGX_NEON_CACHED_NONE */
+        ngx_string("BYPASS"),
+        ngx_string("MISS"),
+        ngx_string("HIT"),
+        ngx_string("EXPIRED"),
+        ngx_string("STALE"),
+        ngx_string("SPURIOUS")
+    };
+
+    cached = *(ngx_neon_cached_e *) ((u_char *) s + data);
+    *value = names[cached];
+
+    return value->len ? NGX_OK : NGX_DECLINED;
 }
 
 

@@ -45,6 +45,7 @@ static ngx_int_t ngx_stream_neon_init_ssl(ngx_conf_t *cf,
 
 static const ngx_neon_front_t  ngx_stream_neon_front = {
     ngx_string("tcp"),
+    NGX_NEON_FRONT_TCP,
     ngx_stream_neon_starttls,
     ngx_stream_neon_finish
 };

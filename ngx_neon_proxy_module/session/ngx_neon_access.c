@@ -8,26 +8,41 @@
 
 #include "neon_endpoint.h"
 
+#include "ngx_neon_limit.h"
+
 
 static ngx_int_t ngx_neon_access_verifier(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_access_rules(ngx_neon_session_t *s);
-static ngx_int_t ngx_neon_access_address(ngx_neon_session_t *s,
-    neon_ip_t *ip);
+static ngx_int_t ngx_neon_access_rate(ngx_neon_session_t *s);
 
 
 ngx_int_t
 ngx_neon_access_step(ngx_neon_session_t *s)
 {
-    ngx_int_t  rc;
+    ngx_int_t          rc;
+    ngx_neon_login_t  *l;
+
+    l = s->login;
 
     rc = ngx_neon_ask(s, NGX_NEON_CTL_ACCESS);
+
+    if (rc == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    s->secret_cache = l->ctl.cached;
+
     if (rc != NGX_OK) {
         return rc;
     }
 
-    s->login->access = s->login->ctl.access;
+    l->access = l->ctl.access;
+    l->access_generation = l->ctl.generation;
+    l->access_age = l->ctl.age;
 
-    if (ngx_neon_access_rules(s) != NGX_OK) {
+    if (ngx_neon_access_rules(s) != NGX_OK
+        || ngx_neon_access_rate(s) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -43,7 +58,7 @@ ngx_neon_access_step(ngx_neon_session_t *s)
 static ngx_int_t
 ngx_neon_access_verifier(ngx_neon_session_t *s)
 {
-    neon_str_t         endpoint;
+    neon_str_t         endpoint, secret;
     ngx_neon_login_t  *l;
 
     l = s->login;
@@ -56,8 +71,11 @@ ngx_neon_access_verifier(ngx_neon_session_t *s)
     endpoint = neon_endpoint_normal(neon_str(s->endpoint.data,
                                              s->endpoint.len));
 
-    if (neon_scram_verifier_mock(&l->verifier, ngx_neon_zone_secret(s->conf),
-                                 endpoint,
+    secret = s->conf->mock_secret.len
+             ? neon_str(s->conf->mock_secret.data, s->conf->mock_secret.len)
+             : ngx_neon_zone_secret(s->conf);
+
+    if (neon_scram_verifier_mock(&l->verifier, secret, endpoint,
                                  neon_str(s->user.data, s->user.len))
         != NEON_OK)
     {
@@ -68,6 +86,34 @@ ngx_neon_access_verifier(ngx_neon_session_t *s)
                             " SCRAM verifier");
 
     return NGX_OK;
+}
+
+
+/* login attempts by endpoint; what the control plane says of it comes first */
+
+static ngx_int_t
+ngx_neon_access_rate(ngx_neon_session_t *s)
+{
+    neon_str_t              endpoint;
+    const ngx_neon_rate_t  *rate;
+
+    rate = &s->login->access->rate[s->front->index];
+
+    if (rate->rate == 0) {
+        rate = &s->conf->limit_connections;
+    }
+
+    endpoint = neon_endpoint_normal(neon_str(s->endpoint.data,
+                                             s->endpoint.len));
+
+    if (ngx_neon_limit_take(ngx_neon_zone(s->conf), NGX_NEON_LIMIT_LOGIN,
+                            endpoint, rate)
+        == 0)
+    {
+        return NGX_OK;
+    }
+
+    return ngx_neon_session_error(s, NGX_NEON_REASON_RATE_LIMIT);
 }
 
 
@@ -105,9 +151,7 @@ ngx_neon_access_rules(ngx_neon_session_t *s)
 }
 
 
-/* NGX_DECLINED: a UNIX-domain socket, which no list of addresses allows */
-
-static ngx_int_t
+ngx_int_t
 ngx_neon_access_address(ngx_neon_session_t *s, neon_ip_t *ip)
 {
     neon_rc_e             rc;

@@ -1,13 +1,15 @@
 /*
- * A question to the control plane, asked again where that may help.
+ * A question to the control plane, through the caches.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 
 #include "ngx_neon_login.h"
 
+#include "ngx_neon_lookup.h"
 
-static ngx_int_t ngx_neon_ask_start(ngx_neon_session_t *s,
+
+static void ngx_neon_ask_request(ngx_neon_session_t *s,
     ngx_neon_ctl_call_e call);
 static void ngx_neon_ask_handler(ngx_neon_ctl_request_t *r);
 static ngx_int_t ngx_neon_ask_failed(ngx_neon_session_t *s);
@@ -27,47 +29,61 @@ ngx_neon_ask(ngx_neon_session_t *s, ngx_neon_ctl_call_e call)
         return NGX_ERROR;
     }
 
-    for ( ;; ) {
+    if (!l->asked) {
+        ngx_neon_ask_request(s, call);
 
-        if (l->pausing) {
-            if (!l->timedout) {
-                return NGX_AGAIN;
-            }
-
-            l->pausing = 0;
-            l->timedout = 0;
+        rc = ngx_neon_lookup_start(&l->ctl);
+        if (rc == NGX_ERROR) {
+            return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
         }
 
-        if (!l->asked) {
-            rc = ngx_neon_ask_start(s, call);
-            if (rc == NGX_ERROR) {
-                return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
-            }
+        l->answered = (rc == NGX_OK);
+        l->asked = 1;
+    }
 
-            l->answered = (rc == NGX_OK);
-            l->asked = 1;
-        }
+    if (!l->answered) {
+        return NGX_AGAIN;
+    }
 
-        if (!l->answered) {
-            return NGX_AGAIN;
-        }
+    l->asked = 0;
+    s->retries += l->ctl.retries;
 
-        l->asked = 0;
+    return l->ctl.rc == NGX_OK ? NGX_OK : ngx_neon_ask_failed(s);
+}
 
-        if (l->ctl.rc == NGX_OK) {
-            l->asks = 0;
-            return NGX_OK;
-        }
 
-        if (ngx_neon_ask_failed(s) != NGX_AGAIN) {
-            return NGX_ERROR;
-        }
+void
+ngx_neon_ask_forget(ngx_neon_session_t *s, ngx_neon_ctl_call_e call,
+    uint64_t generation)
+{
+    ngx_neon_ctl_request_t  *r;
+
+    r = &s->login->ctl;
+
+    ngx_neon_ask_request(s, call);
+
+    if (ngx_neon_lookup_forget(r, generation) == NGX_OK) {
+        ngx_log_error(NGX_LOG_INFO, s->log, 0, "forgot the cached %s",
+                      call == NGX_NEON_CTL_WAKE ? "compute" : "verifier");
     }
 }
 
 
-static ngx_int_t
-ngx_neon_ask_start(ngx_neon_session_t *s, ngx_neon_ctl_call_e call)
+ngx_uint_t
+ngx_neon_ask_newer(ngx_neon_session_t *s, uint64_t generation)
+{
+    if (s->conf->ctl->local || generation == 0) {
+        return 0;
+    }
+
+    ngx_neon_ask_request(s, NGX_NEON_CTL_WAKE);
+
+    return ngx_neon_lookup_newer(&s->login->ctl, generation);
+}
+
+
+static void
+ngx_neon_ask_request(ngx_neon_session_t *s, ngx_neon_ctl_call_e call)
 {
     ngx_neon_login_t        *l;
     ngx_neon_ctl_request_t  *r;
@@ -91,7 +107,7 @@ ngx_neon_ask_start(ngx_neon_session_t *s, ngx_neon_ctl_call_e call)
     r->handler = ngx_neon_ask_handler;
     r->data = s;
 
-    return ngx_neon_ctl_start(r);
+    (void) ngx_neon_access_address(s, &r->client);
 }
 
 
@@ -107,38 +123,12 @@ ngx_neon_ask_handler(ngx_neon_ctl_request_t *r)
 }
 
 
-/* NGX_AGAIN: a pause before the next try was set */
-
 static ngx_int_t
 ngx_neon_ask_failed(ngx_neon_session_t *s)
 {
-    ngx_msec_t               delay;
-    ngx_neon_login_t        *l;
-    const ngx_neon_retry_t  *retry;
     ngx_neon_ctl_request_t  *r;
 
-    l = s->login;
-    r = &l->ctl;
-    retry = &s->conf->wake_retry;
-
-    if (r->retryable && l->asks + 1 < retry->attempts) {
-
-        delay = r->retry_delay ? r->retry_delay
-                               : ngx_neon_retry_delay(retry, l->asks);
-
-        if (delay < ngx_neon_clock_left(s, &l->held_clock)) {
-            ngx_log_error(NGX_LOG_INFO, s->log, 0,
-                          "control plane: %V, next try in %M ms",
-                          &r->detail, delay);
-
-            l->asks++;
-            s->retries++;
-            l->pausing = 1;
-            ngx_neon_login_timer(s, delay);
-
-            return NGX_AGAIN;
-        }
-    }
+    r = &s->login->ctl;
 
     s->err = 0;
     s->detail = r->detail;

@@ -9,6 +9,9 @@
 #include "ngx_neon_login.h"
 
 
+#define NGX_NEON_AUTH_DOUBT  5000             /* ms */
+
+
 typedef enum {
     NGX_NEON_AUTH_BEGIN = 0,
     NGX_NEON_AUTH_FIRST,                /* waiting for SASLInitialResponse */
@@ -219,6 +222,22 @@ ngx_neon_auth_scram_failed(ngx_neon_session_t *s)
 static ngx_int_t
 ngx_neon_auth_password_failed(ngx_neon_session_t *s)
 {
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+
+    /*
+     * The password may have been changed, or the role created, since the
+     * cache learnt of it: the next attempt finds out.  Not for each wrong
+     * password, or guessing would be at the control plane's cost.
+     */
+
+    if (s->secret_cache == NGX_NEON_CACHED_HIT
+        && l->access_age >= NGX_NEON_AUTH_DOUBT)
+    {
+        ngx_neon_ask_forget(s, NGX_NEON_CTL_ACCESS, l->access_generation);
+    }
+
     return ngx_neon_session_errorf(s, NGX_NEON_REASON_PASSWORD,
                        "password authentication failed for user \"%V\"",
                        &s->user);

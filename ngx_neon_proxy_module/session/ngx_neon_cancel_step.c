@@ -8,6 +8,8 @@
 
 #include "ngx_neon_login.h"
 
+#include "ngx_neon_limit.h"
+
 
 typedef enum {
     NGX_NEON_CANCEL_BEGIN = 0,
@@ -19,11 +21,18 @@ typedef enum {
 
 
 static ngx_int_t ngx_neon_cancel_begin(ngx_neon_session_t *s);
+static ngx_int_t ngx_neon_cancel_end(ngx_neon_session_t *s,
+    ngx_neon_canceled_e result, char *detail);
 static void ngx_neon_cancel_handler(ngx_neon_session_t *s, ngx_event_t *ev);
 static ngx_int_t ngx_neon_cancel_open(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_cancel_link(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_cancel_send(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_cancel_wait(ngx_neon_session_t *s);
+
+
+/* of one client network: 600 a second, 1500 at once */
+
+static const ngx_neon_rate_t  ngx_neon_cancel_rate = { 600000, 1500000 };
 
 
 ngx_int_t
@@ -39,7 +48,8 @@ ngx_neon_cancel_step(ngx_neon_session_t *s)
         if (s->timer.timedout) {
             ngx_log_error(NGX_LOG_ERR, s->log, NGX_ETIMEDOUT,
                           "cancel request could not be forwarded");
-            return NGX_DONE;
+            return ngx_neon_cancel_end(s, NGX_NEON_CANCELED_FAILED,
+                                       "timed out");
         }
 
         switch (l->phase) {
@@ -68,7 +78,8 @@ ngx_neon_cancel_step(ngx_neon_session_t *s)
             ngx_log_error(NGX_LOG_ERR, s->log, s->err,
                           "cancel request could not be forwarded: %V",
                           &s->detail);
-            return NGX_DONE;
+            return ngx_neon_cancel_end(s, NGX_NEON_CANCELED_FAILED,
+                                       "not forwarded");
         }
 
         if (rc != NGX_OK) {
@@ -81,6 +92,7 @@ ngx_neon_cancel_step(ngx_neon_session_t *s)
 static ngx_int_t
 ngx_neon_cancel_begin(ngx_neon_session_t *s)
 {
+    neon_ip_t          address, subnet, *ip;
     ngx_neon_login_t  *l;
 
     l = s->login;
@@ -90,12 +102,61 @@ ngx_neon_cancel_begin(ngx_neon_session_t *s)
     s->silent = 1;
     (void) ngx_neon_session_error(s, NGX_NEON_REASON_CANCEL);
 
-    if (ngx_neon_cancel_find(s->conf, &l->cancel, &l->target) != NGX_OK) {
-        ngx_str_set(&s->detail, "no such key");
-        return NGX_DONE;
+    if (ngx_neon_access_address(s, &address) != NGX_OK) {
+        ip = NULL;
+
+    } else {
+        subnet = address;
+
+        if (ngx_neon_limit_take(ngx_neon_zone(s->conf), NGX_NEON_LIMIT_CANCEL,
+                                ngx_neon_limit_subnet(&subnet),
+                                &ngx_neon_cancel_rate))
+        {
+            return ngx_neon_cancel_end(s, NGX_NEON_CANCELED_LIMITED,
+                                       "too many from this network");
+        }
+
+        ip = &address;
     }
 
-    return ngx_neon_cancel_open(s);
+    switch (ngx_neon_cancel_find(s->conf, &l->cancel, ip, &l->target)) {
+
+    case NGX_OK:
+        return ngx_neon_cancel_open(s);
+
+    case NGX_ABORT:
+        return ngx_neon_cancel_end(s, NGX_NEON_CANCELED_DENIED,
+                                   "not from this address");
+
+    default:
+        return ngx_neon_cancel_end(s, NGX_NEON_CANCELED_NOT_FOUND,
+                                   "no such key");
+    }
+}
+
+
+static ngx_int_t
+ngx_neon_cancel_end(ngx_neon_session_t *s, ngx_neon_canceled_e result,
+    char *detail)
+{
+    ngx_neon_metrics_t  *m;
+
+    m = ngx_neon_count_metrics(s);
+
+    if (s->reason != NGX_NEON_REASON_CANCEL
+        && result == NGX_NEON_CANCELED_FORWARDED)
+    {
+        result = NGX_NEON_CANCELED_ORPHAN;
+    }
+
+    (void) ngx_atomic_fetch_add(&m->cancels[result], 1);
+
+    if (s->reason == NGX_NEON_REASON_CANCEL) {
+        s->detail.data = (u_char *) detail;
+        s->detail.len = ngx_strlen(detail);
+    }
+
+    return NGX_DONE;
 }
 
 
@@ -230,9 +291,5 @@ ngx_neon_cancel_wait(ngx_neon_session_t *s)
         return NGX_AGAIN;
     }
 
-    if (s->reason == NGX_NEON_REASON_CANCEL) {
-        ngx_str_set(&s->detail, "forwarded");
-    }
-
-    return NGX_DONE;
+    return ngx_neon_cancel_end(s, NGX_NEON_CANCELED_FORWARDED, "forwarded");
 }

@@ -17,6 +17,7 @@ typedef enum {
 } ngx_neon_connect_e;
 
 
+static ngx_int_t ngx_neon_connect_cold_start(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_connect_begin(ngx_neon_session_t *s);
 static void ngx_neon_connect_dns_handler(ngx_neon_dns_t *d);
 static ngx_int_t ngx_neon_connect_resolved(ngx_neon_session_t *s);
@@ -25,33 +26,68 @@ static ngx_int_t ngx_neon_connect_link(ngx_neon_session_t *s);
 static const char *ngx_neon_connect_server_name(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_connect_address_failed(ngx_neon_session_t *s,
     ngx_neon_reason_e reason);
+static void ngx_neon_connect_count(ngx_neon_session_t *s);
+static ngx_uint_t ngx_neon_connect_again(ngx_neon_session_t *s,
+    ngx_neon_failure_e failure);
 
 
 ngx_int_t
 ngx_neon_wake_step(ngx_neon_session_t *s)
 {
     ngx_int_t          rc;
-    ngx_neon_node_t   *node;
     ngx_neon_login_t  *l;
 
     l = s->login;
 
+    ngx_neon_notice_start(s);
+
     rc = ngx_neon_ask(s, NGX_NEON_CTL_WAKE);
+
+    if (rc == NGX_AGAIN) {
+        s->cold = 1;
+        return NGX_AGAIN;
+    }
+
+    /* of the first look-up; the second one comes after a failure */
+
+    if (s->node_cache == NGX_NEON_CACHED_NONE) {
+        s->node_cache = l->ctl.cached;
+    }
+
     if (rc != NGX_OK) {
         return rc;
     }
 
-    node = l->ctl.node;
+    l->node = l->ctl.node;
+    l->node_generation = l->ctl.generation;
 
-    l->node = node;
+    return ngx_neon_connect_cold_start(s);
+}
 
-    if (node->cold_start.len && s->cold_start.len == 0) {
-        s->cold_start.data = ngx_pstrdup(s->pool, &node->cold_start);
+
+static ngx_int_t
+ngx_neon_connect_cold_start(ngx_neon_session_t *s)
+{
+    ngx_str_t  *text;
+
+    if (s->cold_start.len) {
+        return NGX_OK;
+    }
+
+    if (s->node_cache == NGX_NEON_CACHED_HIT) {
+        ngx_str_set(&s->cold_start, "warm_cached");
+        return NGX_OK;
+    }
+
+    text = &s->login->node->cold_start;
+
+    if (text->len) {
+        s->cold_start.data = ngx_pstrdup(s->pool, text);
         if (s->cold_start.data == NULL) {
             return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
         }
 
-        s->cold_start.len = node->cold_start.len;
+        s->cold_start.len = text->len;
     }
 
     return NGX_OK;
@@ -77,6 +113,13 @@ ngx_neon_connect_step(ngx_neon_session_t *s)
 
         l->pausing = 0;
         l->timedout = 0;
+
+        /* others may have learnt a new address while we paused */
+
+        if (ngx_neon_ask_newer(s, l->node_generation)) {
+            ngx_neon_session_set_state(s, NGX_NEON_STATE_WAKE);
+            return NGX_DECLINED;
+        }
     }
 
     for ( ;; ) {
@@ -302,15 +345,9 @@ ngx_neon_connect_failed(ngx_neon_session_t *s, ngx_neon_reason_e reason,
 
     ngx_neon_login_timer_stop(s);
     ngx_neon_link_close(s);
+    ngx_neon_connect_count(s);
 
-    if (!l->rewoken) {
-        ngx_log_error(NGX_LOG_INFO, s->log, 0, "compute did not let us in,"
-                      " asking the control plane again");
-
-        l->rewoken = 1;
-        s->retries++;
-        ngx_neon_session_set_state(s, NGX_NEON_STATE_WAKE);
-
+    if (ngx_neon_connect_again(s, failure)) {
         return NGX_DECLINED;
     }
 
@@ -334,9 +371,76 @@ ngx_neon_connect_failed(ngx_neon_session_t *s, ngx_neon_reason_e reason,
     }
 
     s->retries++;
+    (void) ngx_atomic_fetch_add(&ngx_neon_count_metrics(s)->retries[1], 1);
+
     ngx_neon_session_set_state(s, NGX_NEON_STATE_CONNECT);
     l->pausing = 1;
     ngx_neon_login_timer(s, delay);
 
     return NGX_DECLINED;
+}
+
+
+static void
+ngx_neon_connect_count(ngx_neon_session_t *s)
+{
+    ngx_uint_t        fresh;
+    ngx_neon_zone_t  *zone;
+
+    zone = ngx_neon_zone(s->conf);
+    fresh = 1;
+
+    if (s->node_cache == NGX_NEON_CACHED_HIT) {
+        s->node_cache = NGX_NEON_CACHED_SPURIOUS;
+        (void) ngx_atomic_fetch_add(
+                   &zone->sh->cache[NGX_NEON_CACHE_NODE].stats.spurious, 1);
+        fresh = 0;
+    }
+
+    (void) ngx_atomic_fetch_add(&zone->sh->metrics->connect_failures[fresh],
+                                1);
+}
+
+
+/*
+ * Once for an address that leads nowhere, and once for one that leads to
+ * another compute: it may be stale, so it is forgotten, unless somebody has
+ * put a newer one in its place by now, and the control plane is asked at once.
+ */
+
+static ngx_uint_t
+ngx_neon_connect_again(ngx_neon_session_t *s, ngx_neon_failure_e failure)
+{
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+
+    if (s->state == NGX_NEON_STATE_LOGIN
+        && failure == NGX_NEON_FAILURE_FINAL)
+    {
+        if (l->reentered) {
+            return 0;
+        }
+
+        l->reentered = 1;
+
+    } else {
+        if (l->rewoken) {
+            return 0;
+        }
+
+        l->rewoken = 1;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, s->log, 0, "compute did not let us in,"
+                  " asking the control plane again");
+
+    ngx_neon_ask_forget(s, NGX_NEON_CTL_WAKE, l->node_generation);
+
+    s->retries++;
+    (void) ngx_atomic_fetch_add(&ngx_neon_count_metrics(s)->retries[0], 1);
+
+    ngx_neon_session_set_state(s, NGX_NEON_STATE_WAKE);
+
+    return 1;
 }

@@ -190,7 +190,7 @@ ngx_neon_finish_error(ngx_neon_session_t *s, u_char *buf)
         /* a compute's error is in `out` already; else it was not for sending */
 
         if (l && s->reason != NGX_NEON_REASON_COMPUTE_ERROR) {
-            l->out.last = l->out.pos;
+            l->out.last = l->out.pos + (l->noticed ? l->greeting : 0);
         }
 
         return 0;
@@ -198,7 +198,7 @@ ngx_neon_finish_error(ngx_neon_session_t *s, u_char *buf)
 
     if (l) {
         /* a login that failed in the end did not succeed in the middle */
-        if (l->greeting) {
+        if (l->greeting && !l->noticed) {
             l->out.last = l->out.pos;
         }
 
@@ -310,6 +310,8 @@ ngx_neon_finish_close(ngx_neon_session_t *s)
     if (s->timer.timer_set) {
         ngx_del_timer(&s->timer);
     }
+
+    ngx_neon_count_end(s);
 
     if (s->client->ssl) {
         /* what there was to say is said; do not wait for the other */

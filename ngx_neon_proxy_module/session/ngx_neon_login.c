@@ -6,11 +6,11 @@
 
 #include "ngx_neon_login.h"
 
+#include "ngx_neon_lookup.h"
+
 
 #define NGX_NEON_LOGIN_POOL     8192
 #define NGX_NEON_BYTES_MIN      512
-
-#define NGX_NEON_RETRY_DELAY_MAX  10000    /* ms */
 
 
 static void ngx_neon_login_attempt_handler(ngx_event_t *ev);
@@ -60,8 +60,12 @@ ngx_neon_login_destroy(ngx_neon_session_t *s)
     }
 
     ngx_neon_login_timer_stop(s);
+    ngx_neon_notice_stop(s);
     ngx_neon_link_release(s);
-    ngx_neon_ctl_cancel(&l->ctl);
+
+    if (l->asked && !l->answered) {
+        ngx_neon_lookup_cancel(&l->ctl);
+    }
 
     if (l->dns) {
         ngx_neon_dns_cancel(l->dns);
@@ -253,28 +257,4 @@ ngx_neon_login_attempt_handler(ngx_event_t *ev)
 
     l->timedout = 1;
     ngx_neon_session_run(l->session);
-}
-
-
-/*
- * base * factor^n, of which the upper half is random: clients that met the
- * same dead compute do not come back in step.
- */
-
-ngx_msec_t
-ngx_neon_retry_delay(const ngx_neon_retry_t *retry, ngx_uint_t n)
-{
-    uint64_t    delay;
-    ngx_uint_t  i;
-
-    delay = retry->base;
-
-    for (i = 0; i < n && delay < NGX_NEON_RETRY_DELAY_MAX; i++) {
-        delay = delay * retry->factor / 1000;
-    }
-
-    delay = ngx_min(delay, NGX_NEON_RETRY_DELAY_MAX);
-
-    return (ngx_msec_t) (delay - delay / 2
-                         + (uint64_t) ngx_random() % (delay / 2 + 1));
 }

@@ -76,6 +76,9 @@ struct ngx_neon_login_s {
     unsigned              timedout:1;
     unsigned              pausing:1;
 
+    ngx_event_t           notice;             /* wake_notice */
+    unsigned              noticed:1;          /* the greeting left with it */
+
     /* handshake */
     ngx_uint_t            phase;              /* of the current step */
     unsigned              ssl_seen:1;
@@ -93,6 +96,8 @@ struct ngx_neon_login_s {
     /* access, authenticate */
     ngx_neon_ctl_request_t  ctl;
     ngx_neon_access_t    *access;
+    uint64_t              access_generation;  /* of its cache entry, or 0 */
+    ngx_msec_t            access_age;
     neon_scram_verifier_t verifier;
     neon_scram_server_t  *scram;
     neon_scram_keys_t     keys;
@@ -103,11 +108,12 @@ struct ngx_neon_login_s {
 
     /* wake, connect */
     ngx_neon_node_t      *node;
+    uint64_t              node_generation;    /* of its cache entry, or 0 */
     ngx_neon_dns_t       *dns;
     ngx_uint_t            addr;               /* which one is tried */
-    ngx_uint_t            asks;               /* failed calls in a row */
     ngx_uint_t            connects;           /* failures since the re-wake */
-    unsigned              rewoken:1;
+    unsigned              rewoken:1;          /* the compute was not reached */
+    unsigned              reentered:1;        /* it was, but was another one */
     unsigned              asked:1;            /* a question is out */
     unsigned              answered:1;
     unsigned              link_failed:1;      /* TLS to the compute */
@@ -153,9 +159,6 @@ ngx_msec_t ngx_neon_clock_left(ngx_neon_session_t *s,
 /* sets l->attempt; when it fires, timedout is set and the session runs */
 void ngx_neon_login_timer(ngx_neon_session_t *s, ngx_msec_t msec);
 void ngx_neon_login_timer_stop(ngx_neon_session_t *s);
-
-/* delay before try n + 1, with jitter */
-ngx_msec_t ngx_neon_retry_delay(const ngx_neon_retry_t *retry, ngx_uint_t n);
 
 
 /* --- ngx_neon_client.c: the client before the relay --------------------- */
@@ -227,11 +230,28 @@ ngx_int_t ngx_neon_connect_failed(ngx_neon_session_t *s,
 
 /* --- ngx_neon_ask.c ------------------------------------------------------ */
 
-/*
- * Asks the control plane, again where that may help, within the held clock.
- * NGX_OK: l->ctl has the answer.
- */
+/* within the held clock; NGX_OK: l->ctl has the answer */
 ngx_int_t ngx_neon_ask(ngx_neon_session_t *s, ngx_neon_ctl_call_e call);
+
+/* what the call was told under that generation proved wrong */
+void ngx_neon_ask_forget(ngx_neon_session_t *s, ngx_neon_ctl_call_e call,
+    uint64_t generation);
+
+/* does the cache have a newer address of the compute by now? */
+ngx_uint_t ngx_neon_ask_newer(ngx_neon_session_t *s, uint64_t generation);
+
+
+/* --- ngx_neon_access.c --------------------------------------------------- */
+
+/* NGX_DECLINED: a UNIX-domain socket, which no list of addresses allows */
+ngx_int_t ngx_neon_access_address(ngx_neon_session_t *s, neon_ip_t *ip);
+
+
+/* --- ngx_neon_notice.c --------------------------------------------------- */
+
+/* after wake_notice, the client is told that it has to wait */
+void ngx_neon_notice_start(ngx_neon_session_t *s);
+void ngx_neon_notice_stop(ngx_neon_session_t *s);
 
 
 #endif /* NGX_NEON_LOGIN_H */

@@ -11,6 +11,9 @@
 #include "neon_pg_error.h"
 
 
+#define NGX_NEON_LOGIN_RANGES  64
+
+
 typedef enum {
     NGX_NEON_LOGIN_BEGIN = 0,
     NGX_NEON_LOGIN_TALK
@@ -39,6 +42,8 @@ static ngx_neon_failure_e ngx_neon_login_failure(neon_pg_error_t *e,
 static ngx_int_t ngx_neon_login_ready(ngx_neon_session_t *s,
     neon_pg_msg_t *msg);
 static ngx_int_t ngx_neon_login_cancel_key(ngx_neon_session_t *s);
+static ngx_uint_t ngx_neon_login_cancel_ranges(ngx_neon_session_t *s,
+    neon_ip_range_t **ranges);
 static ngx_int_t ngx_neon_login_forward(ngx_neon_session_t *s,
     const u_char *p, size_t n);
 static ngx_int_t ngx_neon_login_malformed(ngx_neon_session_t *s, char *what);
@@ -343,9 +348,13 @@ ngx_neon_login_auth(ngx_neon_session_t *s, neon_pg_msg_t *msg)
         ngx_log_error(NGX_LOG_INFO, s->log, 0, "%V (method %uD)", &s->detail,
                       code);
 
-        /* another salt may mean another compute at a re-used address */
+        /*
+         * Another salt may mean another compute at a re-used address, or that
+         * the password was changed since the verifier was fetched.
+         */
 
         if (salt) {
+            ngx_neon_ask_forget(s, NGX_NEON_CTL_ACCESS, l->access_generation);
             return ngx_neon_connect_failed(s, NGX_NEON_REASON_COMPUTE_AUTH,
                                            NGX_NEON_FAILURE_FINAL);
         }
@@ -419,7 +428,7 @@ ngx_neon_login_error(ngx_neon_session_t *s, neon_pg_msg_t *msg)
         failure = ngx_neon_login_failure(&e, &again);
 
         if (failure == NGX_NEON_FAILURE_STARTING
-            || (again && !l->rewoken))
+            || (again && !l->reentered))
         {
             /* in place: it is not passed on */
 
@@ -435,7 +444,13 @@ ngx_neon_login_error(ngx_neon_session_t *s, neon_pg_msg_t *msg)
 
         /* nothing but the error: the login did not succeed anywhere */
 
-        l->out.last = l->out.pos;
+        l->out.last = l->out.pos + (l->noticed ? l->greeting : 0);
+
+        /* the compute has another password than the cache's verifier */
+
+        if (neon_str_eqz(e.sqlstate, "28P01")) {
+            ngx_neon_ask_forget(s, NGX_NEON_CTL_ACCESS, l->access_generation);
+        }
     }
 
     (void) ngx_neon_session_errorf(s, NGX_NEON_REASON_COMPUTE_ERROR, "%*s",
@@ -534,6 +549,8 @@ ngx_neon_login_cancel_key(ngx_neon_session_t *s)
     size_t                     len;
     neon_wr_t                  w;
     const char                *name;
+    ngx_uint_t                 n;
+    neon_ip_range_t           *ranges;
     ngx_connection_t          *pc;
     ngx_neon_login_t          *l;
     ngx_neon_cancel_key_t      key;
@@ -560,7 +577,11 @@ ngx_neon_login_cancel_key(ngx_neon_session_t *s)
 
     key.len = l->cancel_key_len;
 
-    if (ngx_neon_cancel_add(s->conf, &key, t, &s->cancel) != NGX_OK) {
+    n = ngx_neon_login_cancel_ranges(s, &ranges);
+
+    if (ngx_neon_cancel_add(s->conf, &key, t, ranges, n, &s->cancel)
+        != NGX_OK)
+    {
         ngx_log_error(NGX_LOG_WARN, s->log, 0,
                       "zone \"%V\" is full: queries of this session cannot be"
                       " canceled", &s->conf->zone_name);
@@ -573,6 +594,38 @@ ngx_neon_login_cancel_key(ngx_neon_session_t *s)
     neon_pg_key_data_write(&w, key.pid, neon_str(key.key, key.len));
 
     return ngx_neon_bytes_wrote(s, &l->out, &w);
+}
+
+
+/*
+ * From where the key may be used: the endpoint's list of addresses.  Of a long
+ * one, which every session would have a copy of, just the client's own.
+ */
+
+static ngx_uint_t
+ngx_neon_login_cancel_ranges(ngx_neon_session_t *s, neon_ip_range_t **ranges)
+{
+    ngx_array_t       *list;
+    neon_ip_range_t   *own;
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+    list = l->access->allowed_ips;
+    *ranges = list ? list->elts : NULL;
+
+    if (list == NULL || list->nelts <= NGX_NEON_LOGIN_RANGES) {
+        return list ? list->nelts : 0;
+    }
+
+    own = list->elts;
+
+    if (ngx_neon_access_address(s, &own->from) != NGX_OK) {
+        return 0;
+    }
+
+    own->to = own->from;
+
+    return 1;
 }
 
 

@@ -13,6 +13,8 @@
 
 #define NGX_NEON_RELAY_TURNS    8             /* reads before others' turn */
 #define NGX_NEON_RELAY_TIMER    (12 * 3600 * 1000)
+#define NGX_NEON_RELAY_COUNT    (1024 * 1024) /* bytes that the metrics may be
+                                                 behind */
 
 /*
  * TLS records to the client.  Asynchronous libpq reads one record for each
@@ -133,6 +135,7 @@ ngx_neon_relay_begin(ngx_neon_session_t *s)
     s->err = 0;
     ngx_str_null(&s->detail);
 
+    ngx_neon_count_login(s);
     ngx_neon_login_destroy(s);
 
     ngx_add_timer(&s->timer, NGX_NEON_RELAY_TIMER);
@@ -342,6 +345,10 @@ ngx_neon_relay_read(ngx_neon_session_t *s, ngx_neon_pipe_t *p,
     }
 
     p->bytes += n;
+
+    if (p->bytes - p->counted >= NGX_NEON_RELAY_COUNT) {
+        ngx_neon_count_bytes(s);
+    }
 
     if (p == &s->up) {
         s->burst = 0;

@@ -45,6 +45,7 @@ ngx_neon_session_start(ngx_neon_session_t *s)
     s->timer.log = s->log;
 
     ngx_neon_session_id(s);
+    ngx_neon_count_start(s);
     ngx_neon_session_set_state(s, NGX_NEON_STATE_HANDSHAKE);
 
     if (ngx_neon_login_create(s) != NGX_OK) {
@@ -308,15 +309,4 @@ ngx_neon_session_id(ngx_neon_session_t *s)
     *p++ = '-';
     p = ngx_hex_dump(p, id + 10, 6);
     *p = '\0';
-}
-
-
-uint64_t
-ngx_neon_usec(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
 }

@@ -22,10 +22,13 @@
 
 #include "neon_pg_walk.h"
 
+#include "ngx_neon_cancel.h"
 #include "ngx_neon_conf.h"
+#include "ngx_neon_ctl.h"
+#include "ngx_neon_metrics.h"
 #include "ngx_neon_reason.h"
 #include "ngx_neon_state.h"
-#include "ngx_neon_cancel.h"
+#include "ngx_neon_time.h"
 
 
 typedef struct ngx_neon_session_s  ngx_neon_session_t;
@@ -39,6 +42,7 @@ typedef struct ngx_neon_login_s    ngx_neon_login_t;
 
 typedef struct {
     ngx_str_t             name;               /* tcp, ws */
+    ngx_neon_front_e      index;              /* in metrics and limits */
 
     /*
      * In-band TLS, NULL: none.  NGX_OK: done; NGX_AGAIN: the front runs the
@@ -67,6 +71,7 @@ typedef struct {
     size_t                chunk;              /* length of a write that TLS
                                                  wants to be repeated */
     off_t                 bytes;              /* read from the source */
+    off_t                 counted;            /* of them, in the metrics */
     unsigned              eof:1;              /* the source ended */
     unsigned              shut:1;             /* the end was passed on */
 } ngx_neon_pipe_t;
@@ -118,6 +123,10 @@ struct ngx_neon_session_s {
     u_char                sqlstate[6];
     u_char                id[37];             /* UUID, NUL-terminated */
 
+    ngx_atomic_t         *gauge;              /* that counts it, or NULL */
+    ngx_neon_cached_e     secret_cache;
+    ngx_neon_cached_e     node_cache;
+
     ngx_uint_t            phase;              /* of the finish */
     ngx_uint_t            retries;            /* wakes and connects beyond the
                                                  first */
@@ -134,6 +143,10 @@ struct ngx_neon_session_s {
                                                  passwords at once */
     unsigned              silent:1;           /* say nothing any more */
     unsigned              client_eof:1;       /* it will not send more */
+    unsigned              cold:1;             /* the control plane was asked
+                                                 to wake the compute */
+    unsigned              measured:1;         /* its steps are in the
+                                                 metrics */
 };
 
 
@@ -162,8 +175,6 @@ void ngx_neon_session_printable(u_char *p, size_t n);
 /* ", endpoint: ..., session: ..." behind a log line */
 u_char *ngx_neon_session_log(ngx_neon_session_t *s, u_char *buf, size_t len);
 
-uint64_t ngx_neon_usec(void);
-
 
 /* the steps */
 ngx_int_t ngx_neon_handshake_step(ngx_neon_session_t *s);
@@ -182,6 +193,16 @@ ngx_int_t ngx_neon_finish_step(ngx_neon_session_t *s);
  * the end of the session.  NGX_DECLINED: it cannot be.
  */
 ngx_int_t ngx_neon_cancel_orphan(ngx_neon_session_t *s);
+
+
+/* --- ngx_neon_count.c: what a session adds to the metrics ---------------- */
+
+void ngx_neon_count_start(ngx_neon_session_t *s);
+void ngx_neon_count_login(ngx_neon_session_t *s);
+void ngx_neon_count_bytes(ngx_neon_session_t *s);
+void ngx_neon_count_end(ngx_neon_session_t *s);
+
+ngx_neon_metrics_t *ngx_neon_count_metrics(ngx_neon_session_t *s);
 
 
 #endif /* NGX_NEON_SESSION_H */

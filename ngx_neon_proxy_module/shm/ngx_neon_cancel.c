@@ -9,69 +9,82 @@
 #include "neon_crypto.h"
 
 
+#define NGX_NEON_CANCEL_SWEEP  64             /* buckets for one hold of the
+                                                 lock */
+
+
 /*
- * The tree is ordered by an HMAC of the key, so that the time of a look-up
- * says nothing about how much of a guessed key was right.  Allocated with
- * just the room that target.key needs: it stands last.
+ * The hash is a keyed one, so the time of a look-up says nothing about how
+ * much of a guessed key was right.  Allocated with just the room that
+ * target.key needs, which stands last, and in front of it the ranges.
  */
 
 typedef struct {
-    ngx_rbtree_node_t         node;
+    ngx_neon_item_t           item;
+    ngx_neon_slot_t          *slot;           /* of the session's process */
+    uint64_t                  slot_id;
+    neon_ip_range_t          *ranges;
+    ngx_uint_t                nranges;
     ngx_neon_cancel_key_t     key;
     ngx_neon_cancel_target_t  target;
 } ngx_neon_cancel_node_t;
 
 
-static ngx_int_t ngx_neon_cancel_hash(ngx_neon_conf_t *conf, uint32_t pid,
-    neon_str_t key, ngx_rbtree_key_t *hash);
-
-
-void
-ngx_neon_cancel_init(ngx_neon_zone_t *zone)
-{
-    ngx_rbtree_init(&zone->sh->cancel, &zone->sh->cancel_sentinel,
-                    ngx_rbtree_insert_value);
-}
+static uint64_t ngx_neon_cancel_hash(ngx_neon_zone_t *zone, uint32_t pid,
+    neon_str_t key);
+static ngx_uint_t ngx_neon_cancel_allowed(ngx_neon_cancel_node_t *n,
+    const neon_ip_t *ip);
+static void ngx_neon_cancel_free(ngx_neon_zone_t *zone,
+    ngx_neon_cancel_node_t *n);
 
 
 ngx_int_t
 ngx_neon_cancel_add(ngx_neon_conf_t *conf, ngx_neon_cancel_key_t *key,
-    const ngx_neon_cancel_target_t *target, void **handle)
+    const ngx_neon_cancel_target_t *target, const neon_ip_range_t *ranges,
+    ngx_uint_t nranges, void **handle)
 {
-    size_t                   size;
+    size_t                   size, list;
+    uint64_t                 hash;
     ngx_neon_zone_t         *zone;
-    ngx_rbtree_key_t         hash;
     ngx_neon_cancel_node_t  *n;
 
     *handle = NULL;
 
+    zone = ngx_neon_zone(conf);
+
     if (neon_random(&key->pid, sizeof(key->pid)) != NEON_OK
         || neon_random(key->key, key->len) != NEON_OK
-        || ngx_neon_cancel_hash(conf, key->pid,
-                                neon_str(key->key, key->len), &hash)
-           != NGX_OK)
+        || zone->slot == NULL)
     {
         return NGX_ERROR;
     }
 
-    zone = ngx_neon_zone(conf);
-    size = offsetof(ngx_neon_cancel_node_t, target)
-           + offsetof(ngx_neon_cancel_target_t, key) + target->len;
+    hash = ngx_neon_cancel_hash(zone, key->pid, neon_str(key->key, key->len));
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    list = nranges * sizeof(neon_ip_range_t);
+    size = ngx_align(offsetof(ngx_neon_cancel_node_t, target)
+                     + offsetof(ngx_neon_cancel_target_t, key) + target->len,
+                     NGX_ALIGNMENT);
 
-    n = ngx_slab_alloc_locked(zone->shpool, size);
+    ngx_neon_zone_lock(zone);
+
+    n = ngx_neon_zone_alloc_locked(zone, size + list, NULL);
 
     if (n) {
-        n->node.key = hash;
+        n->item.hash = hash;
+        n->slot = zone->slot;
+        n->slot_id = zone->slot->id;
+        n->nranges = nranges;
+        n->ranges = (neon_ip_range_t *) ((u_char *) n + size);
         n->key = *key;
         ngx_memcpy(&n->target, target,
                    offsetof(ngx_neon_cancel_target_t, key) + target->len);
+        ngx_memcpy(n->ranges, ranges, list);
 
-        ngx_rbtree_insert(&zone->sh->cancel, &n->node);
+        ngx_neon_table_add(&zone->sh->cancels, &n->item);
     }
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    ngx_neon_zone_unlock(zone);
 
     *handle = n;
 
@@ -100,86 +113,130 @@ ngx_neon_cancel_get(ngx_neon_conf_t *conf, void *handle,
 void
 ngx_neon_cancel_remove(ngx_neon_conf_t *conf, void *handle)
 {
-    ngx_neon_zone_t         *zone;
-    ngx_neon_cancel_node_t  *n;
+    ngx_neon_zone_t  *zone;
 
-    n = handle;
     zone = ngx_neon_zone(conf);
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    ngx_neon_zone_lock(zone);
 
-    ngx_rbtree_delete(&zone->sh->cancel, &n->node);
-    ngx_slab_free_locked(zone->shpool, n);
+    ngx_neon_cancel_free(zone, handle);
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    ngx_neon_zone_unlock(zone);
 }
 
 
 ngx_int_t
 ngx_neon_cancel_find(ngx_neon_conf_t *conf, const neon_pg_cancel_t *cancel,
-    ngx_neon_cancel_target_t *target)
+    const neon_ip_t *ip, ngx_neon_cancel_target_t *target)
 {
+    uint64_t                 hash;
     ngx_int_t                rc;
+    ngx_neon_item_t         *item;
     ngx_neon_zone_t         *zone;
-    ngx_rbtree_key_t         hash;
-    ngx_rbtree_node_t       *node, *sentinel;
     ngx_neon_cancel_node_t  *n;
-
-    if (ngx_neon_cancel_hash(conf, cancel->pid, cancel->key, &hash)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
 
     rc = NGX_DECLINED;
     zone = ngx_neon_zone(conf);
-    sentinel = &zone->sh->cancel_sentinel;
+    hash = ngx_neon_cancel_hash(zone, cancel->pid, cancel->key);
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    ngx_neon_zone_lock(zone);
 
-    node = zone->sh->cancel.root;
+    for (item = ngx_neon_table_find(&zone->sh->cancels, hash);
+         item;
+         item = ngx_neon_table_next(item))
+    {
+        n = (ngx_neon_cancel_node_t *) item;
 
-    while (node != sentinel && node->key != hash) {
-        node = (hash < node->key) ? node->left : node->right;
-    }
-
-    if (node != sentinel) {
-        n = (ngx_neon_cancel_node_t *) node;
-
-        if (n->key.pid == cancel->pid
-            && n->key.len == cancel->key.len
-            && neon_equal(n->key.key, cancel->key.data, n->key.len))
+        if (n->key.pid != cancel->pid
+            || n->key.len != cancel->key.len
+            || !neon_equal(n->key.key, cancel->key.data, n->key.len)
+            || !ngx_neon_slot_alive(n->slot, n->slot_id))
         {
+            continue;
+        }
+
+        rc = NGX_ABORT;
+
+        if (ngx_neon_cancel_allowed(n, ip)) {
             ngx_memcpy(target, &n->target,
                        offsetof(ngx_neon_cancel_target_t, key)
                        + n->target.len);
             rc = NGX_OK;
         }
+
+        break;
     }
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    ngx_neon_zone_unlock(zone);
 
     return rc;
 }
 
 
-static ngx_int_t
-ngx_neon_cancel_hash(ngx_neon_conf_t *conf, uint32_t pid, neon_str_t key,
-    ngx_rbtree_key_t *hash)
+void
+ngx_neon_cancel_sweep(ngx_neon_zone_t *zone)
 {
-    uint8_t     mac[NEON_SHA256_LEN];
+    ngx_uint_t               i;
+    ngx_neon_item_t         *item, *next;
+    ngx_neon_table_t        *table;
+    ngx_neon_cancel_node_t  *n;
+
+    table = &zone->sh->cancels;
+
+    for (i = 0; i <= table->mask; i++) {
+
+        if (i % NGX_NEON_CANCEL_SWEEP == 0) {
+            if (i) {
+                ngx_neon_zone_unlock(zone);
+            }
+
+            ngx_neon_zone_lock(zone);
+        }
+
+        for (item = table->bucket[i]; item; item = next) {
+            next = item->next;
+            n = (ngx_neon_cancel_node_t *) item;
+
+            if (!ngx_neon_slot_alive(n->slot, n->slot_id)) {
+                ngx_neon_cancel_free(zone, n);
+            }
+        }
+    }
+
+    ngx_neon_zone_unlock(zone);
+}
+
+
+static ngx_uint_t
+ngx_neon_cancel_allowed(ngx_neon_cancel_node_t *n, const neon_ip_t *ip)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; ip && i < n->nranges; i++) {
+        if (neon_ip_in_range(ip, &n->ranges[i])) {
+            return 1;
+        }
+    }
+
+    return n->nranges == 0;
+}
+
+
+static void
+ngx_neon_cancel_free(ngx_neon_zone_t *zone, ngx_neon_cancel_node_t *n)
+{
+    ngx_neon_table_remove(&zone->sh->cancels, &n->item);
+    ngx_slab_free_locked(zone->shpool, n);
+}
+
+
+static uint64_t
+ngx_neon_cancel_hash(ngx_neon_zone_t *zone, uint32_t pid, neon_str_t key)
+{
     neon_str_t  parts[2];
 
     parts[0] = neon_str(&pid, sizeof(pid));
     parts[1] = key;
 
-    if (neon_hmac_sha256(mac, ngx_neon_zone_secret(conf), parts, 2)
-        != NEON_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(hash, mac, sizeof(ngx_rbtree_key_t));
-
-    return NGX_OK;
+    return ngx_neon_zone_hash(zone, parts, 2);
 }

@@ -12,6 +12,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "neon_ip.h"
 #include "neon_pg_startup.h"
 
 #include "ngx_neon_zone.h"
@@ -43,16 +44,15 @@ typedef struct {
 } ngx_neon_cancel_target_t;
 
 
-void ngx_neon_cancel_init(ngx_neon_zone_t *zone);
-
 /*
- * Draws a key of key->len bytes and stores the target under it.  *handle is
- * for ngx_neon_cancel_remove(); NGX_ERROR: the zone is full, the key was drawn
- * but cancels nothing.
+ * Draws a key of key->len bytes and stores the target under it, with the
+ * endpoint's list of addresses: only those may use it.  n: their number, 0:
+ * everybody.  *handle is for ngx_neon_cancel_remove(); NGX_ERROR: the zone is
+ * full, the key was drawn but cancels nothing.
  */
 ngx_int_t ngx_neon_cancel_add(ngx_neon_conf_t *conf,
     ngx_neon_cancel_key_t *key, const ngx_neon_cancel_target_t *target,
-    void **handle);
+    const neon_ip_range_t *ranges, ngx_uint_t n, void **handle);
 
 /* the target of a key of ours */
 void ngx_neon_cancel_get(ngx_neon_conf_t *conf, void *handle,
@@ -60,9 +60,16 @@ void ngx_neon_cancel_get(ngx_neon_conf_t *conf, void *handle,
 
 void ngx_neon_cancel_remove(ngx_neon_conf_t *conf, void *handle);
 
-/* NGX_OK: the target was copied out; NGX_DECLINED: no such key */
+/*
+ * NGX_OK: the target was copied out; NGX_DECLINED: no such key; NGX_ABORT:
+ * not from that address (NULL: one that no list can hold).
+ */
 ngx_int_t ngx_neon_cancel_find(ngx_neon_conf_t *conf,
-    const neon_pg_cancel_t *cancel, ngx_neon_cancel_target_t *target);
+    const neon_pg_cancel_t *cancel, const neon_ip_t *ip,
+    ngx_neon_cancel_target_t *target);
+
+/* frees the keys of processes that are gone */
+void ngx_neon_cancel_sweep(ngx_neon_zone_t *zone);
 
 
 #endif /* NGX_NEON_CANCEL_H */

@@ -7,24 +7,52 @@
 #include "ngx_neon_zone.h"
 
 #include "neon_crypto.h"
+#include "neon_hash.h"
 
 #include "ngx_neon_cancel.h"
+
+
+/*
+ * Buckets: one for each entry that a cache may hold, but no more than this
+ * part of the zone for a table; for the others a part of the zone, too.
+ */
+#define NGX_NEON_ZONE_BUCKETS   128           /* bytes of the zone for one */
+#define NGX_NEON_ZONE_OTHERS    4096
+#define NGX_NEON_ZONE_FLIGHTS   1024          /* buckets at most */
+
+#define NGX_NEON_ZONE_EVICT     64            /* entries that go for one */
 
 
 static ngx_int_t ngx_neon_zone_init(ngx_shm_zone_t *zone, void *data);
 static ngx_int_t ngx_neon_zone_check(ngx_shm_zone_t *zone,
     ngx_neon_zone_sh_t *sh);
+static void ngx_neon_zone_sizes(ngx_neon_conf_t *conf, ngx_uint_t *sizes);
+static ngx_int_t ngx_neon_zone_tables(ngx_neon_zone_t *zone, size_t size,
+    const ngx_uint_t *sizes);
+static void ngx_neon_zone_resize(ngx_neon_zone_t *zone, size_t size,
+    const ngx_uint_t *sizes);
+static void ngx_neon_zone_recover(ngx_neon_zone_t *zone);
+
+
+/* shm_zone->data: what a process keeps of the zone, and the block's */
+
+typedef struct {
+    ngx_neon_zone_t         zone;
+    ngx_neon_conf_t        *conf;
+} ngx_neon_zone_data_t;
 
 
 ngx_int_t
 ngx_neon_zone_add(ngx_conf_t *cf, ngx_neon_conf_t *conf, void *tag)
 {
-    ngx_neon_zone_t  *zone;
+    ngx_neon_zone_data_t  *data;
 
-    zone = ngx_pcalloc(cf->pool, sizeof(ngx_neon_zone_t));
-    if (zone == NULL) {
+    data = ngx_pcalloc(cf->pool, sizeof(ngx_neon_zone_data_t));
+    if (data == NULL) {
         return NGX_ERROR;
     }
+
+    data->conf = conf;
 
     conf->zone = ngx_shared_memory_add(cf, &conf->zone_name, conf->zone_size,
                                        tag);
@@ -41,27 +69,39 @@ ngx_neon_zone_add(ngx_conf_t *cf, ngx_neon_conf_t *conf, void *tag)
     }
 
     conf->zone->init = ngx_neon_zone_init;
-    conf->zone->data = zone;
+    conf->zone->data = data;
 
     return NGX_OK;
 }
 
 
 static ngx_int_t
-ngx_neon_zone_init(ngx_shm_zone_t *shm_zone, void *data)
+ngx_neon_zone_init(ngx_shm_zone_t *shm_zone, void *old_data)
 {
-    ngx_neon_zone_t  *old = data;
+    ngx_neon_zone_data_t  *old = old_data;
 
-    size_t            len;
-    ngx_neon_zone_t  *zone;
+    size_t                 len;
+    u_char                *name;
+    ngx_uint_t             sizes[NGX_NEON_CACHES];
+    ngx_neon_zone_t       *zone;
+    ngx_neon_zone_data_t  *data;
 
-    zone = shm_zone->data;
+    data = shm_zone->data;
+    zone = &data->zone;
+
+    ngx_neon_zone_sizes(data->conf, sizes);
 
     if (old) {
-        zone->sh = old->sh;
-        zone->shpool = old->shpool;
+        zone->sh = old->zone.sh;
+        zone->shpool = old->zone.shpool;
 
-        return ngx_neon_zone_check(shm_zone, zone->sh);
+        if (ngx_neon_zone_check(shm_zone, zone->sh) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        ngx_neon_zone_resize(zone, shm_zone->shm.size, sizes);
+
+        return NGX_OK;
     }
 
     zone->shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
@@ -72,37 +112,119 @@ ngx_neon_zone_init(ngx_shm_zone_t *shm_zone, void *data)
         return ngx_neon_zone_check(shm_zone, zone->sh);
     }
 
-    zone->sh = ngx_slab_calloc(zone->shpool, sizeof(ngx_neon_zone_sh_t));
-    if (zone->sh == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (neon_random(zone->sh->secret, NGX_NEON_ZONE_SECRET) != NEON_OK) {
-        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
-                      "neon zone \"%V\": no random bytes",
-                      &shm_zone->shm.name);
-        return NGX_ERROR;
-    }
-
-    ngx_neon_cancel_init(zone);
-
-    len = sizeof(" in neon zone \"\"") + shm_zone->shm.name.len;
-
-    zone->shpool->log_ctx = ngx_slab_alloc(zone->shpool, len);
-    if (zone->shpool->log_ctx == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_sprintf(zone->shpool->log_ctx, " in neon zone \"%V\"%Z",
-                &shm_zone->shm.name);
-
     zone->shpool->log_nomem = 0;
 
-    zone->sh->size = sizeof(ngx_neon_zone_sh_t);
-    zone->sh->magic = NGX_NEON_ZONE_MAGIC;
-    zone->shpool->data = zone->sh;
+    len = sizeof(" in neon zone \"\"") + shm_zone->shm.name.len;
+    name = ngx_slab_alloc(zone->shpool, len);
+
+    if (name == NULL
+        || ngx_neon_zone_create(zone, shm_zone->shm.size, sizes,
+                                shm_zone->shm.log)
+           != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                      "neon zone \"%V\" could not be made: is it large"
+                      " enough?", &shm_zone->shm.name);
+        return NGX_ERROR;
+    }
+
+    ngx_sprintf(name, " in neon zone \"%V\"%Z", &shm_zone->shm.name);
+    zone->shpool->log_ctx = name;
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_neon_zone_create(ngx_neon_zone_t *zone, size_t size,
+    const ngx_uint_t *sizes, ngx_log_t *log)
+{
+    ngx_neon_zone_sh_t  *sh;
+
+    sh = ngx_slab_calloc(zone->shpool, sizeof(ngx_neon_zone_sh_t));
+    if (sh == NULL) {
+        return NGX_ERROR;
+    }
+
+    zone->sh = sh;
+
+    if (neon_random(sh->secret, NGX_NEON_ZONE_SECRET) != NEON_OK) {
+        ngx_log_error(NGX_LOG_EMERG, log, 0, "neon zone: no random bytes");
+        return NGX_ERROR;
+    }
+
+    sh->metrics = ngx_slab_calloc(zone->shpool, sizeof(ngx_neon_metrics_t));
+
+    if (sh->metrics == NULL
+        || ngx_neon_zone_tables(zone, size, sizes) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    sh->size = sizeof(ngx_neon_zone_sh_t);
+    sh->magic = NGX_NEON_ZONE_MAGIC;
+    zone->shpool->data = sh;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_neon_zone_sizes(ngx_neon_conf_t *conf, ngx_uint_t *sizes)
+{
+    sizes[NGX_NEON_CACHE_NODE] = conf->node_cache.size;
+    sizes[NGX_NEON_CACHE_SECRET] = conf->secret_cache.size;
+}
+
+
+static ngx_int_t
+ngx_neon_zone_tables(ngx_neon_zone_t *zone, size_t size,
+    const ngx_uint_t *sizes)
+{
+    ngx_int_t            rc;
+    ngx_uint_t           i, most, others;
+    ngx_neon_zone_sh_t  *sh;
+
+    sh = zone->sh;
+    most = size / NGX_NEON_ZONE_BUCKETS / sizeof(void *);
+    others = size / NGX_NEON_ZONE_OTHERS;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    rc = NGX_OK;
+
+    for (i = 0; i < NGX_NEON_CACHES; i++) {
+        rc |= ngx_neon_lru_init(&sh->cache[i], zone->shpool,
+                                ngx_min(sizes[i], most));
+    }
+
+    rc |= ngx_neon_lru_init(&sh->limits, zone->shpool, others);
+    rc |= ngx_neon_table_init(&sh->flights, zone->shpool,
+                              ngx_min(others, NGX_NEON_ZONE_FLIGHTS));
+    rc |= ngx_neon_table_init(&sh->cancels, zone->shpool, others);
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return rc == NGX_OK ? NGX_OK : NGX_ERROR;
+}
+
+
+static void
+ngx_neon_zone_resize(ngx_neon_zone_t *zone, size_t size,
+    const ngx_uint_t *sizes)
+{
+    ngx_uint_t  i, most;
+
+    most = size / NGX_NEON_ZONE_BUCKETS / sizeof(void *);
+
+    ngx_neon_zone_lock(zone);
+
+    for (i = 0; i < NGX_NEON_CACHES; i++) {
+        ngx_neon_table_grow(&zone->sh->cache[i].table, zone->shpool,
+                            ngx_min(sizes[i], most));
+    }
+
+    ngx_neon_zone_unlock(zone);
 }
 
 
@@ -132,7 +254,11 @@ ngx_neon_zone_check(ngx_shm_zone_t *zone, ngx_neon_zone_sh_t *sh)
 ngx_neon_zone_t *
 ngx_neon_zone(ngx_neon_conf_t *conf)
 {
-    return conf->zone->data;
+    ngx_neon_zone_data_t  *data;
+
+    data = conf->zone->data;
+
+    return &data->zone;
 }
 
 
@@ -140,4 +266,110 @@ neon_str_t
 ngx_neon_zone_secret(ngx_neon_conf_t *conf)
 {
     return neon_str(ngx_neon_zone(conf)->sh->secret, NGX_NEON_ZONE_SECRET);
+}
+
+
+uint64_t
+ngx_neon_zone_hash(ngx_neon_zone_t *zone, const neon_str_t *parts,
+    size_t nparts)
+{
+    return neon_hash(zone->sh->secret, parts, nparts);
+}
+
+
+void
+ngx_neon_zone_lock(ngx_neon_zone_t *zone)
+{
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    if (zone->sh->busy) {
+        ngx_neon_zone_recover(zone);
+    }
+
+    zone->sh->busy = 1;
+    ngx_memory_barrier();
+}
+
+
+void
+ngx_neon_zone_unlock(ngx_neon_zone_t *zone)
+{
+    ngx_memory_barrier();
+    zone->sh->busy = 0;
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+static void
+ngx_neon_zone_recover(ngx_neon_zone_t *zone)
+{
+    ngx_uint_t           i;
+    ngx_neon_zone_sh_t  *sh;
+
+    sh = zone->sh;
+
+    for (i = 0; i < NGX_NEON_CACHES; i++) {
+        ngx_neon_lru_rebuild_locked(&sh->cache[i]);
+    }
+
+    ngx_neon_lru_rebuild_locked(&sh->limits);
+
+    ngx_neon_table_recount(&sh->flights);
+    ngx_neon_table_recount(&sh->cancels);
+
+    sh->recovered++;
+}
+
+
+void *
+ngx_neon_zone_alloc_locked(ngx_neon_zone_t *zone, size_t size,
+    ngx_neon_lru_t *first)
+{
+    void            *p;
+    ngx_uint_t       i, n, tries;
+    ngx_neon_lru_t  *lru[NGX_NEON_CACHES + 2];
+
+    p = ngx_slab_alloc_locked(zone->shpool, size);
+
+    if (p) {
+        return p;
+    }
+
+    n = 0;
+
+    if (first) {
+        lru[n++] = first;
+    }
+
+    for (i = 0; i < NGX_NEON_CACHES; i++) {
+        lru[n++] = &zone->sh->cache[i];
+    }
+
+    lru[n++] = &zone->sh->limits;
+
+    /*
+     * Until there is room: the slab keeps sizes apart by pages, so that one
+     * entry that goes does not make room for any other.
+     */
+
+    i = 0;
+
+    for (tries = 0; tries < NGX_NEON_ZONE_EVICT && i < n; tries++) {
+
+        if (ngx_neon_lru_evict_locked(lru[i], zone->shpool) != NGX_OK) {
+            i++;
+            continue;
+        }
+
+        lru[i]->stats.evicted_memory++;
+
+        p = ngx_slab_alloc_locked(zone->shpool, size);
+
+        if (p) {
+            return p;
+        }
+    }
+
+    return NULL;
 }

@@ -193,7 +193,8 @@ sub static {
 
 
 # a control plane, a fake compute that welcomes everybody (or does as `compute`
-# says) and nginx before them; alice of ep-1 has the password "pw"
+# says) and nginx before them; alice of ep-1 has the password "pw"; cache => 1:
+# with the caches of a proxy that says nothing of them
 
 sub front {
     my ($self, %o) = @_;
@@ -201,7 +202,8 @@ sub front {
     my $handler = delete $o{compute} // \&welcome;
     my $main = delete $o{main} // '';
     my $cp = delete $o{control_plane}
-             // $self->control_plane(api => delete $o{api} // 'v1');
+             // $self->control_plane(api => delete $o{api} // 'v1',
+                                     cache => delete $o{cache});
     my $compute = $self->fake_compute($handler);
 
     require NeonTest::Scram;

@@ -42,7 +42,7 @@ sub new {
     return bless {
         t => $t, port => $t->port, api => $o{api} // 'v1',
         base => $o{base} // '/authenticate/v1',
-        tls => $o{tls}, cert => $o{cert} // 'db',
+        tls => $o{tls}, cert => $o{cert} // 'db', cache => $o{cache},
         state => { access => {}, wake => {}, script => {}, always => {} },
     }, $class;
 }
@@ -61,7 +61,8 @@ sub url {
 }
 
 
-# the directives that point a proxy at it
+# the directives that point a proxy at it; what it is asked is what the test
+# counts, so without cache => 1 nothing is remembered
 
 sub directives {
     my ($self) = @_;
@@ -71,6 +72,8 @@ sub directives {
     my $text = 'control_plane ' . $self->url . ";\n";
     $text .= "control_plane_api $self->{api};\n";
     $text .= "control_plane_token test-token;\n";
+    $text .= "node_cache size=0;\nsecret_cache size=0;\n"
+             . "limit_unknown off;\n" if !$self->{cache};
 
     return $text;
 }

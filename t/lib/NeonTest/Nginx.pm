@@ -25,7 +25,8 @@ my $number = 0;
 # new($t, main => directives of neon_proxy main {}, workers => 1,
 #     stream => servers (default: one with TLS, and one without if plain => 1),
 #     server => more directives for the default servers, http => servers,
-#     globals => text before stream {}, conf => the whole of it)
+#     globals => text before stream {}, stream_head => text before its servers,
+#     conf => the whole of it)
 
 sub new {
     my ($class, $t, %o) = @_;
@@ -87,7 +88,8 @@ sub conf {
     my $globals = $self->{globals} // '';
     my $main = defined $self->{main} ? "neon_proxy main {\n$self->{main}\n}\n"
                                      : '';
-    my $stream = $self->{stream} // $self->servers;
+    my $stream = ($self->{stream_head} // '')
+                 . ($self->{stream} // $self->servers);
     my $http = defined $self->{http} ? <<"END" : '';
 http {
     access_log off;

@@ -1,0 +1,267 @@
+/*
+ * The look-up in front of every control plane.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "ngx_neon_lookup.h"
+#include "ngx_neon_ctl_answer.h"
+#include "ngx_neon_ctl_pack.h"
+#include "ngx_neon_lookup_flight.h"
+
+#include "neon_endpoint.h"
+
+#include "ngx_neon_limit.h"
+
+
+static ngx_int_t ngx_neon_lookup_hit(ngx_neon_ctl_request_t *r,
+    ngx_neon_lru_value_t *value, ngx_neon_lru_policy_t *policy);
+static ngx_int_t ngx_neon_lookup_limited(ngx_neon_ctl_request_t *r);
+
+
+ngx_int_t
+ngx_neon_lookup_start(ngx_neon_ctl_request_t *r)
+{
+    u_char                 key[NGX_NEON_LRU_KEY_MAX];
+    size_t                 len;
+    ngx_uint_t             retry;
+    ngx_msec_t             pause;
+    ngx_neon_zone_t       *zone;
+    ngx_neon_ticket_t      ticket;
+    ngx_neon_lru_value_t   value;
+    ngx_neon_lru_policy_t  policy;
+
+    r->lookup = NULL;
+    r->generation = 0;
+    r->age = 0;
+    r->retries = 0;
+    r->cached = NGX_NEON_CACHED_BYPASS;
+
+    if (r->conf->ctl->local) {
+        return ngx_neon_ctl_start(r);
+    }
+
+    len = ngx_neon_lookup_key(r, key, sizeof(key));
+
+    if (len == 0 && r->call == NGX_NEON_CTL_WAKE) {
+        return ngx_neon_ctl_start(r);
+    }
+
+    if (len == 0) {
+
+        /* no role has such a name, and to ask for it would be uncounted */
+
+        (void) ngx_neon_ctl_access(r);
+        return NGX_OK;
+    }
+
+    zone = ngx_neon_zone(r->conf);
+
+    ticket.cache = ngx_neon_lookup_cache(r->call);
+    ticket.key = ngx_neon_lru_key(zone, neon_str(key, len));
+
+    if (ngx_neon_lookup_flight_join(r, &ticket) == NGX_OK) {
+        return NGX_AGAIN;
+    }
+
+    value.data = ngx_neon_lookup_value;
+    policy = ngx_neon_lookup_policy(r->conf, ticket.cache);
+
+    retry = 0;
+    pause = 0;
+
+    for ( ;; ) {
+        switch (ngx_neon_flight_enter(zone, &ticket, ngx_current_msec,
+                                      &policy, retry, &value))
+        {
+        case NGX_NEON_FLIGHT_HIT:
+
+            if (ngx_neon_lookup_hit(r, &value, &policy) == NGX_OK) {
+                return NGX_OK;
+            }
+
+            /* it said "later", and when: that counts as the first call */
+
+            retry = 1;
+            pause = value.left;
+            continue;
+
+        case NGX_NEON_FLIGHT_LEAD:
+
+            if (ngx_neon_lookup_limited(r) != NGX_OK) {
+                ngx_neon_flight_abandon(zone, &ticket);
+                return NGX_OK;
+            }
+
+            return ngx_neon_lookup_flight_lead(r, &ticket, retry, pause);
+
+        default: /* NGX_NEON_FLIGHT_JOIN */
+            return ngx_neon_lookup_flight_follow(r, &ticket);
+        }
+    }
+}
+
+
+/* NGX_DECLINED: an error that is worth asking again when its time is over */
+
+static ngx_int_t
+ngx_neon_lookup_hit(ngx_neon_ctl_request_t *r, ngx_neon_lru_value_t *value,
+    ngx_neon_lru_policy_t *policy)
+{
+    ngx_msec_t  ttl;
+
+    ngx_neon_ctl_unpack(r, neon_str(value->data, value->len));
+
+    if (r->rc != NGX_OK
+        && r->retryable
+        && r->conf->wake_retry.attempts > 1
+        && value->left < r->conf->wake_timeout)
+    {
+        return NGX_DECLINED;
+    }
+
+    r->cached = NGX_NEON_CACHED_HIT;
+    r->generation = value->generation;
+
+    ttl = (r->access && !r->access->found) ? r->conf->secret_cache.negative
+                                           : policy->ttl;
+    r->age = ttl > value->left ? ttl - value->left : 0;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Somebody who tries names one after the other costs a call for each: a subnet
+ * that asked for too many that do not exist has to wait.  What is in the cache
+ * is not concerned.
+ */
+
+static ngx_int_t
+ngx_neon_lookup_limited(ngx_neon_ctl_request_t *r)
+{
+    neon_ip_t  ip;
+
+    ip = r->client;
+
+    if (r->call != NGX_NEON_CTL_ACCESS
+        || ip.len == 0
+        || ngx_neon_limit_peek(ngx_neon_zone(r->conf), NGX_NEON_LIMIT_UNKNOWN,
+                               ngx_neon_limit_subnet(&ip),
+                               &r->conf->limit_unknown)
+           == 0)
+    {
+        return NGX_OK;
+    }
+
+    ngx_neon_ctl_fail(r, NGX_NEON_REASON_RATE_LIMIT,
+                      "limit_unknown: too many unknown endpoints or roles from"
+                      " this client's network");
+    ngx_str_set(&r->message, "Too many failed attempts from this network."
+                             " Please try again later.");
+
+    return NGX_DECLINED;
+}
+
+
+void
+ngx_neon_lookup_cancel(ngx_neon_ctl_request_t *r)
+{
+    if (r->lookup) {
+        ngx_neon_lookup_flight_leave(r);
+        return;
+    }
+
+    ngx_neon_ctl_cancel(r);
+}
+
+
+ngx_int_t
+ngx_neon_lookup_forget(ngx_neon_ctl_request_t *r, uint64_t generation)
+{
+    u_char            buf[NGX_NEON_LRU_KEY_MAX];
+    size_t            len;
+    ngx_neon_key_t    key;
+    ngx_neon_zone_t  *zone;
+
+    len = ngx_neon_lookup_key(r, buf, sizeof(buf));
+
+    if (len == 0 || generation == 0) {
+        return NGX_DECLINED;
+    }
+
+    zone = ngx_neon_zone(r->conf);
+    key = ngx_neon_lru_key(zone, neon_str(buf, len));
+
+    return ngx_neon_lru_invalidate(zone,
+                          &zone->sh->cache[ngx_neon_lookup_cache(r->call)],
+                          &key, generation);
+}
+
+
+ngx_uint_t
+ngx_neon_lookup_newer(ngx_neon_ctl_request_t *r, uint64_t generation)
+{
+    u_char            buf[NGX_NEON_LRU_KEY_MAX];
+    size_t            len;
+    ngx_neon_key_t    key;
+    ngx_neon_zone_t  *zone;
+
+    len = ngx_neon_lookup_key(r, buf, sizeof(buf));
+
+    if (len == 0) {
+        return 0;
+    }
+
+    zone = ngx_neon_zone(r->conf);
+    key = ngx_neon_lru_key(zone, neon_str(buf, len));
+
+    return ngx_neon_lru_generation(zone,
+                          &zone->sh->cache[ngx_neon_lookup_cache(r->call)],
+                          &key, ngx_current_msec)
+           > generation;
+}
+
+
+/*
+ * ACCESS: the endpoint without "-pooler", and the role.  WAKE: the endpoint as
+ * it was named, and the options that the control plane is told, which are
+ * sorted; nothing of the user or the database.
+ */
+
+size_t
+ngx_neon_lookup_key(ngx_neon_ctl_request_t *r, u_char *buf, size_t size)
+{
+    unsigned    i;
+    neon_wr_t   w;
+    neon_str_t  endpoint;
+
+    endpoint = neon_str(r->endpoint.data, r->endpoint.len);
+    neon_wr_init(&w, buf, size);
+
+    if (r->call == NGX_NEON_CTL_ACCESS) {
+        neon_wr_str(&w, neon_endpoint_normal(endpoint));
+        neon_wr_u8(&w, '\0');
+        neon_wr_bytes(&w, r->role.data, r->role.len);
+
+    } else {
+        neon_wr_str(&w, endpoint);
+
+        for (i = 0; r->options && i < r->options->noptions; i++) {
+            neon_wr_u8(&w, '\0');
+            neon_wr_str(&w, r->options->option[i].name);
+            neon_wr_u8(&w, ':');
+            neon_wr_str(&w, r->options->option[i].value);
+        }
+    }
+
+    return w.error ? 0 : neon_wr_len(&w);
+}
+
+
+ngx_neon_cache_e
+ngx_neon_lookup_cache(ngx_neon_ctl_call_e call)
+{
+    return call == NGX_NEON_CTL_ACCESS ? NGX_NEON_CACHE_SECRET
+                                       : NGX_NEON_CACHE_NODE;
+}

@@ -1,0 +1,44 @@
+/*
+ * The look-up in front of every control plane: the zone's caches, and one
+ * question at a time for each key, of whichever worker, for all who wait for
+ * its answer.  It is asked again where that may help (wake_retry).
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#ifndef NGX_NEON_LOOKUP_H
+#define NGX_NEON_LOOKUP_H
+
+
+#include "ngx_neon_ctl.h"
+
+
+/*
+ * As ngx_neon_ctl_start(), and r->cached, ->generation, ->retries say where
+ * the answer is from.  NGX_OK: it is there, the handler is not called.
+ * NGX_AGAIN: the handler will be called, never from inside this call.
+ */
+ngx_int_t ngx_neon_lookup_start(ngx_neon_ctl_request_t *r);
+
+/* the handler will not be called any more; the others get their answer */
+void ngx_neon_lookup_cancel(ngx_neon_ctl_request_t *r);
+
+/*
+ * What r's call was told under that generation proved wrong.  NGX_DECLINED:
+ * the cache has something newer by now, or nothing.
+ */
+ngx_int_t ngx_neon_lookup_forget(ngx_neon_ctl_request_t *r,
+    uint64_t generation);
+
+/* does the cache have something newer than that for r's call? */
+ngx_uint_t ngx_neon_lookup_newer(ngx_neon_ctl_request_t *r,
+    uint64_t generation);
+
+/* the name of a cache's entry for r; the length, or 0: it has none */
+size_t ngx_neon_lookup_key(ngx_neon_ctl_request_t *r, u_char *buf,
+    size_t size);
+
+ngx_neon_cache_e ngx_neon_lookup_cache(ngx_neon_ctl_call_e call);
+
+
+#endif /* NGX_NEON_LOOKUP_H */

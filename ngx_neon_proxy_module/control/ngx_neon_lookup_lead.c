@@ -1,0 +1,367 @@
+/*
+ * The leader of a flight: asks the control plane, again where that may help,
+ * and says what is to be kept of the answer.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "ngx_neon_lookup_flight.h"
+#include "ngx_neon_ctl_answer.h"
+#include "ngx_neon_ctl_pack.h"
+
+#include "neon_endpoint.h"
+
+#include "ngx_neon_limit.h"
+#include "ngx_neon_time.h"
+
+
+#define NGX_NEON_LOOKUP_LEAD_POOL  1024
+
+
+static void ngx_neon_lookup_lead_renew_handler(ngx_event_t *ev);
+static void ngx_neon_lookup_lead_ask_handler(ngx_event_t *ev);
+static void ngx_neon_lookup_lead_ask(ngx_neon_lookup_flight_t *f);
+static void ngx_neon_lookup_lead_answered_handler(ngx_event_t *ev);
+static void ngx_neon_lookup_lead_answered(ngx_neon_lookup_flight_t *f);
+static void ngx_neon_lookup_lead_measure(ngx_neon_lookup_flight_t *f);
+static ngx_int_t ngx_neon_lookup_lead_again(ngx_neon_lookup_flight_t *f);
+static ngx_int_t ngx_neon_lookup_lead_stale(ngx_neon_lookup_flight_t *f);
+static ngx_msec_t ngx_neon_lookup_lead_ttl(ngx_neon_lookup_flight_t *f,
+    ngx_uint_t *flags);
+static void ngx_neon_lookup_lead_finish(ngx_neon_lookup_flight_t *f,
+    neon_str_t value, ngx_uint_t flags, ngx_msec_t ttl);
+
+
+/* of one endpoint, whoever asks: a compute that cannot be woken is not to be
+   asked for without end */
+
+static const ngx_neon_rate_t  ngx_neon_lookup_lead_wakes = {
+    100000, 300000                            /* 100 a second, 300 at once */
+};
+
+
+void
+ngx_neon_lookup_lead(ngx_neon_lookup_flight_t *f, ngx_msec_t pause)
+{
+    ngx_neon_zone_t  *zone;
+
+    zone = ngx_neon_zone(f->conf);
+
+    f->leader = 1;
+    f->renew.handler = ngx_neon_lookup_lead_renew_handler;
+    ngx_add_timer(&f->renew, NGX_NEON_FLIGHT_RENEW);
+
+    if (zone->slot) {
+        (void) ngx_atomic_fetch_add(&zone->slot->flights, 1);
+    }
+
+    if (pause) {
+        ngx_neon_lookup_flight_after(f, ngx_neon_lookup_lead_ask_handler,
+                                     pause);
+        return;
+    }
+
+    ngx_neon_lookup_lead_ask(f);
+}
+
+
+/* without the lease we go on for our own */
+
+static void
+ngx_neon_lookup_lead_renew_handler(ngx_event_t *ev)
+{
+    ngx_neon_lookup_flight_t  *f;
+
+    f = (ngx_neon_lookup_flight_t *)
+            ((u_char *) ev - offsetof(ngx_neon_lookup_flight_t, renew));
+
+    if (ngx_neon_flight_renew(ngx_neon_zone(f->conf), &f->ticket,
+                              ngx_current_msec)
+        == NGX_OK)
+    {
+        ngx_add_timer(ev, NGX_NEON_FLIGHT_RENEW);
+    }
+}
+
+
+static void
+ngx_neon_lookup_lead_ask_handler(ngx_event_t *ev)
+{
+    ngx_neon_lookup_lead_ask((ngx_neon_lookup_flight_t *)
+            ((u_char *) ev - offsetof(ngx_neon_lookup_flight_t, event)));
+}
+
+
+static void
+ngx_neon_lookup_lead_ask(ngx_neon_lookup_flight_t *f)
+{
+    ngx_msec_t               delay;
+    neon_str_t               endpoint;
+    ngx_neon_ctl_request_t  *call;
+
+    call = &f->call;
+
+    if (call->call == NGX_NEON_CTL_WAKE) {
+        endpoint = neon_endpoint_normal(neon_str(call->endpoint.data,
+                                                 call->endpoint.len));
+
+        delay = ngx_neon_limit_take(ngx_neon_zone(f->conf),
+                                    NGX_NEON_LIMIT_WAKE, endpoint,
+                                    &ngx_neon_lookup_lead_wakes);
+        if (delay) {
+            ngx_neon_lookup_flight_after(f,
+                                   ngx_neon_lookup_lead_ask_handler, delay);
+            return;
+        }
+    }
+
+    if (call->pool) {
+        ngx_destroy_pool(call->pool);
+    }
+
+    f->asked = ngx_neon_usec();
+    call->pool = ngx_create_pool(NGX_NEON_LOOKUP_LEAD_POOL, &f->log);
+
+    if (call->pool == NULL) {
+        ngx_neon_ctl_fail(call, NGX_NEON_REASON_INTERNAL, "no memory");
+
+    } else if (ngx_neon_ctl_start(call) == NGX_AGAIN) {
+        return;
+    }
+
+    /* nobody is called from inside of what he calls */
+
+    ngx_neon_lookup_flight_after(f, ngx_neon_lookup_lead_answered_handler,
+                                 0);
+}
+
+
+void
+ngx_neon_lookup_lead_answer_handler(ngx_neon_ctl_request_t *r)
+{
+    ngx_neon_lookup_lead_answered(r->data);
+}
+
+
+static void
+ngx_neon_lookup_lead_answered_handler(ngx_event_t *ev)
+{
+    ngx_neon_lookup_lead_answered((ngx_neon_lookup_flight_t *)
+            ((u_char *) ev - offsetof(ngx_neon_lookup_flight_t, event)));
+}
+
+
+static void
+ngx_neon_lookup_lead_answered(ngx_neon_lookup_flight_t *f)
+{
+    neon_wr_t                w;
+    neon_ip_t                ip;
+    ngx_msec_t               ttl;
+    ngx_uint_t               flags;
+    ngx_neon_ctl_request_t  *call;
+
+    call = &f->call;
+
+    ngx_neon_lookup_lead_measure(f);
+
+    if (call->rc != NGX_OK
+        && (ngx_neon_lookup_lead_stale(f) == NGX_OK
+            || ngx_neon_lookup_lead_again(f) == NGX_OK))
+    {
+        return;
+    }
+
+    if (call->rc == NGX_OK
+        && call->access && !call->access->found && call->client.len)
+    {
+        ip = call->client;
+
+        (void) ngx_neon_limit_take(ngx_neon_zone(f->conf),
+                                   NGX_NEON_LIMIT_UNKNOWN,
+                                   ngx_neon_limit_subnet(&ip),
+                                   &f->conf->limit_unknown);
+    }
+
+    neon_wr_init(&w, ngx_neon_lookup_value, NGX_NEON_LRU_VALUE_MAX);
+    ngx_neon_ctl_pack(&w, call);
+
+    ttl = ngx_neon_lookup_lead_ttl(f, &flags);
+
+    if (w.error) {
+        ngx_log_error(NGX_LOG_ERR, &f->log, 0,
+                      "the control plane's answer is too large");
+
+        ngx_neon_ctl_fail(call, NGX_NEON_REASON_CONTROL_PLANE,
+                          "answer too large");
+        neon_wr_init(&w, ngx_neon_lookup_value, NGX_NEON_LRU_VALUE_MAX);
+        ngx_neon_ctl_pack(&w, call);
+        ttl = 0;
+    }
+
+    f->cached = ngx_neon_lookup_flight_cached(f);
+
+    ngx_neon_lookup_lead_finish(f, neon_str(w.start, neon_wr_len(&w)),
+                                  flags, ttl);
+}
+
+
+static void
+ngx_neon_lookup_lead_measure(ngx_neon_lookup_flight_t *f)
+{
+    ngx_neon_zone_t         *zone;
+    ngx_neon_ctl_request_t  *call;
+    ngx_neon_call_result_e   result;
+
+    call = &f->call;
+    zone = ngx_neon_zone(f->conf);
+
+    result = call->rc == NGX_OK ? NGX_NEON_CALL_OK
+             : call->refused ? NGX_NEON_CALL_REFUSED : NGX_NEON_CALL_FAILED;
+
+    ngx_neon_histogram_observe(
+                         &zone->sh->metrics->calls[f->ticket.cache][result],
+                         ngx_neon_usec() - f->asked);
+}
+
+
+/* NGX_OK: a pause before the next call was set */
+
+static ngx_int_t
+ngx_neon_lookup_lead_again(ngx_neon_lookup_flight_t *f)
+{
+    ngx_msec_t               delay;
+    ngx_neon_zone_t         *zone;
+    const ngx_neon_retry_t  *retry;
+    ngx_neon_ctl_request_t  *call;
+
+    call = &f->call;
+    retry = &f->conf->wake_retry;
+
+    if (!call->retryable || f->attempts + 1 >= retry->attempts) {
+        return NGX_DECLINED;
+    }
+
+    delay = call->retry_delay ? call->retry_delay
+                              : ngx_neon_retry_delay(retry, f->attempts);
+
+    if ((ngx_msec_int_t) (f->deadline - ngx_current_msec - delay) <= 0) {
+        return NGX_DECLINED;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, &f->log, 0,
+                  "control plane: %V, next try in %M ms",
+                  &call->detail, delay);
+
+    f->attempts++;
+
+    zone = ngx_neon_zone(f->conf);
+    (void) ngx_atomic_fetch_add(&zone->sh->metrics->retries[0], 1);
+
+    ngx_neon_lookup_flight_after(f, ngx_neon_lookup_lead_ask_handler,
+                                 delay);
+
+    return NGX_OK;
+}
+
+
+/*
+ * The control plane is down: what it said before is good for a while more.
+ * Nobody waits for another try then.
+ */
+
+static ngx_int_t
+ngx_neon_lookup_lead_stale(ngx_neon_lookup_flight_t *f)
+{
+    ngx_neon_zone_t        *zone;
+    ngx_neon_lru_value_t    value;
+    ngx_neon_lru_policy_t   policy;
+
+    policy = ngx_neon_lookup_policy(f->conf, f->ticket.cache);
+
+    if (!f->call.transport || policy.stale == 0) {
+        return NGX_DECLINED;
+    }
+
+    zone = ngx_neon_zone(f->conf);
+    value.data = ngx_neon_lookup_value;
+
+    if (ngx_neon_lru_get_stale(zone, &zone->sh->cache[f->ticket.cache],
+                               &f->ticket.key, ngx_current_msec, &policy,
+                               &value)
+        != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, &f->log, 0,
+                  "control plane: %V, its last answer is used once more",
+                  &f->call.detail);
+
+    f->cached = NGX_NEON_CACHED_STALE;
+    f->generation = value.generation;
+
+    ngx_neon_lookup_lead_finish(f, neon_str(value.data, value.len), 0, 0);
+
+    return NGX_OK;
+}
+
+
+/* for how long the answer may be kept; 0: not at all */
+
+static ngx_msec_t
+ngx_neon_lookup_lead_ttl(ngx_neon_lookup_flight_t *f, ngx_uint_t *flags)
+{
+    ngx_msec_t               negative;
+    ngx_neon_ctl_request_t  *call;
+
+    *flags = 0;
+
+    call = &f->call;
+    negative = f->conf->secret_cache.negative;
+
+    if (call->rc == NGX_OK) {
+
+        if (call->call == NGX_NEON_CTL_WAKE) {
+            *flags = NGX_NEON_LRU_IDLE;
+            return f->conf->node_cache.ttl;
+        }
+
+        return call->access->found ? f->conf->secret_cache.ttl : negative;
+    }
+
+    *flags = NGX_NEON_LRU_ERROR;
+
+    if (!call->refused) {
+        return 0;
+    }
+
+    return call->retryable ? call->retry_delay : negative;
+}
+
+
+static void
+ngx_neon_lookup_lead_finish(ngx_neon_lookup_flight_t *f, neon_str_t value,
+    ngx_uint_t flags, ngx_msec_t ttl)
+{
+    uint64_t                generation;
+    ngx_neon_zone_t        *zone;
+    ngx_neon_lru_policy_t   policy;
+
+    zone = ngx_neon_zone(f->conf);
+    policy = ngx_neon_lookup_policy(f->conf, f->ticket.cache);
+
+    ngx_neon_flight_finish(zone, &f->ticket, value, flags, ttl,
+                           ngx_current_msec, &policy, &generation);
+
+    if (generation) {
+        f->generation = generation;
+    }
+
+    if (zone->slot) {
+        (void) ngx_atomic_fetch_add(&zone->slot->flights, -1);
+    }
+
+    f->leader = 0;
+
+    ngx_neon_lookup_flight_deliver(f, value);
+}

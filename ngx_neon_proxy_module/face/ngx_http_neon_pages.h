@@ -1,0 +1,35 @@
+/*
+ * The locations `neon_proxy_status` and `neon_proxy_metrics`.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#ifndef NGX_HTTP_NEON_PAGES_H
+#define NGX_HTTP_NEON_PAGES_H
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_neon_conf.h"
+
+
+/* location configuration of ngx_http_neon_module */
+
+typedef struct {
+    ngx_neon_conf_t        *conf;             /* of the page; NULL: none */
+} ngx_http_neon_loc_conf_t;
+
+
+/* directive handlers */
+char *ngx_http_neon_pages_status(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_neon_pages_metrics(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+
+extern ngx_module_t  ngx_http_neon_module;
+
+
+#endif /* NGX_HTTP_NEON_PAGES_H */

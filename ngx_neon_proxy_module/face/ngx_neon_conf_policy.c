@@ -1,0 +1,283 @@
+/*
+ * Directives of caches and limits.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include "ngx_neon_conf_policy.h"
+
+#include "ngx_neon_conf.h"
+#include "ngx_neon_conf_value.h"
+
+
+#define NGX_NEON_CONF_CACHE_MAX  100000000
+#define NGX_NEON_CONF_RATE_MAX   1000000
+#define NGX_NEON_CONF_MOCK_MIN   16
+
+
+static char *ngx_neon_conf_cache_time(ngx_msec_t *slot, ngx_str_t *value,
+    size_t skip, ngx_uint_t zero);
+static char *ngx_neon_conf_cache_param(ngx_neon_cache_conf_t *cache,
+    ngx_str_t *value, ngx_uint_t negative);
+static char *ngx_neon_conf_rate_param(ngx_neon_rate_t *rate,
+    ngx_str_t *value);
+
+
+char *
+ngx_neon_conf_set_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *c)
+{
+    char  *conf = c;
+
+    char                   *form;
+    ngx_str_t              *value;
+    ngx_uint_t              i;
+    ngx_neon_cache_conf_t  *cache;
+
+    cache = (ngx_neon_cache_conf_t *) (conf + cmd->offset);
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        form = ngx_neon_conf_cache_param(cache, &value[i],
+                                         cmd->post != NULL);
+
+        if (form != NGX_CONF_OK) {
+            return ngx_neon_conf_bad(cf, &value[i], form);
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* NGX_CONF_OK or the accepted form */
+
+static char *
+ngx_neon_conf_cache_param(ngx_neon_cache_conf_t *cache, ngx_str_t *value,
+    ngx_uint_t negative)
+{
+    ngx_int_t  n;
+
+    if (ngx_strncmp(value->data, "size=", 5) == 0) {
+        n = ngx_atoi(value->data + 5, value->len - 5);
+
+        if (n == NGX_ERROR || n > NGX_NEON_CONF_CACHE_MAX
+            || cache->size != NGX_CONF_UNSET_UINT)
+        {
+            return "size=N once, N from 0 (off) to 100000000 entries";
+        }
+
+        cache->size = n;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strncmp(value->data, "ttl=", 4) == 0) {
+        return ngx_neon_conf_cache_time(&cache->ttl, value, 4, 0);
+    }
+
+    if (ngx_strncmp(value->data, "stale=", 6) == 0) {
+        return ngx_neon_conf_cache_time(&cache->stale, value, 6, 1);
+    }
+
+    if (negative && ngx_strncmp(value->data, "negative=", 9) == 0) {
+        return ngx_neon_conf_cache_time(&cache->negative, value, 9, 1);
+    }
+
+    return negative ? "size=N ttl=TIME negative=TIME stale=TIME"
+                    : "size=N ttl=TIME stale=TIME";
+}
+
+
+static char *
+ngx_neon_conf_cache_time(ngx_msec_t *slot, ngx_str_t *value, size_t skip,
+    ngx_uint_t zero)
+{
+    ngx_int_t  msec;
+    ngx_str_t  s;
+
+    s.data = value->data + skip;
+    s.len = value->len - skip;
+
+    msec = ngx_parse_time(&s, 0);
+
+    if (msec == NGX_ERROR || *slot != NGX_CONF_UNSET_MSEC) {
+        return "a time, once, e.g. 30s or 5m";
+    }
+
+    if (msec == 0 && !zero) {
+        return "a time above zero, e.g. 5m; size=0 turns the cache off";
+    }
+
+    *slot = msec;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_neon_conf_set_rate(ngx_conf_t *cf, ngx_command_t *cmd, void *c)
+{
+    char  *conf = c;
+
+    char             *form;
+    ngx_str_t        *value;
+    ngx_uint_t        i;
+    ngx_neon_rate_t  *rate;
+
+    rate = (ngx_neon_rate_t *) (conf + cmd->offset);
+    value = cf->args->elts;
+
+    if (rate->rate != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    rate->burst = NGX_CONF_UNSET_UINT;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        rate->rate = 0;
+        rate->burst = 0;
+        return NGX_CONF_OK;
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        form = ngx_neon_conf_rate_param(rate, &value[i]);
+
+        if (form != NGX_CONF_OK) {
+            return ngx_neon_conf_bad(cf, &value[i], form);
+        }
+    }
+
+    if (rate->rate == NGX_CONF_UNSET_UINT) {
+        return ngx_neon_conf_bad(cf, &value[1],
+                                 "off, or rate=Nr/s with burst=N");
+    }
+
+    ngx_conf_init_uint_value(rate->burst, rate->rate);
+
+    return NGX_CONF_OK;
+}
+
+
+/* NGX_CONF_OK or the accepted form */
+
+static char *
+ngx_neon_conf_rate_param(ngx_neon_rate_t *rate, ngx_str_t *value)
+{
+    size_t      len;
+    ngx_int_t   n;
+    ngx_uint_t  minute;
+
+    if (ngx_strncmp(value->data, "rate=", 5) == 0) {
+        len = value->len - 5;
+        minute = 0;
+
+        if (len > 3
+            && (ngx_strncmp(value->data + value->len - 3, "r/s", 3) == 0
+                || ngx_strncmp(value->data + value->len - 3, "r/m", 3) == 0))
+        {
+            minute = (value->data[value->len - 1] == 'm');
+            len -= 3;
+
+        } else {
+            len = 0;
+        }
+
+        n = ngx_atofp(value->data + 5, len, 3);
+
+        if (n <= 0 || n > (ngx_int_t) NGX_NEON_CONF_RATE_MAX * 1000
+            || rate->rate != NGX_CONF_UNSET_UINT)
+        {
+            return "rate=Nr/s or rate=Nr/m once, N above 0";
+        }
+
+        rate->rate = minute ? ngx_max(n / 60, 1) : n;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strncmp(value->data, "burst=", 6) == 0) {
+        n = ngx_atoi(value->data + 6, value->len - 6);
+
+        if (n <= 0 || n > NGX_NEON_CONF_RATE_MAX
+            || rate->burst != NGX_CONF_UNSET_UINT)
+        {
+            return "burst=N once, N from 1 to 1000000";
+        }
+
+        rate->burst = n * 1000;
+        return NGX_CONF_OK;
+    }
+
+    return "off, or rate=Nr/s burst=N";
+}
+
+
+char *
+ngx_neon_conf_set_msec_or_off(ngx_conf_t *cf, ngx_command_t *cmd, void *c)
+{
+    char  *conf = c;
+
+    ngx_int_t    msec;
+    ngx_str_t   *value;
+    ngx_msec_t  *slot;
+
+    slot = (ngx_msec_t *) (conf + cmd->offset);
+    value = cf->args->elts;
+
+    if (*slot != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        *slot = 0;
+        return NGX_CONF_OK;
+    }
+
+    msec = ngx_parse_time(&value[1], 0);
+
+    if (msec == NGX_ERROR || msec == 0) {
+        return ngx_neon_conf_bad(cf, &value[1],
+                                 "off, or a time above zero, e.g. 5s");
+    }
+
+    *slot = msec;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_neon_conf_set_mock_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *c)
+{
+    char  *conf = c;
+
+    ngx_str_t  *value, *slot;
+
+    slot = (ngx_str_t *) (conf + cmd->offset);
+    value = cf->args->elts;
+
+    if (slot->data) {
+        return "is duplicate";
+    }
+
+    if (ngx_strcmp(value[1].data, "random") == 0) {
+        ngx_str_set(slot, "");
+        return NGX_CONF_OK;
+    }
+
+    if (value[1].len == 0) {
+        return ngx_neon_conf_bad(cf, &value[1],
+                                 "random, file:PATH, env:NAME or a secret");
+    }
+
+    if (ngx_neon_conf_secret(cf, &value[1], slot) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (slot->len < NGX_NEON_CONF_MOCK_MIN) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "\"mock_secret\" is short: with %d random"
+                           " characters or more nobody guesses it",
+                           NGX_NEON_CONF_MOCK_MIN);
+    }
+
+    return NGX_CONF_OK;
+}
