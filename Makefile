@@ -23,6 +23,8 @@ MODULE = $(BUILD)/ngx_neon_proxy_module.so
 
 include mk/module.mk
 include mk/wire.mk
+include mk/shm.mk
+include mk/model.mk
 include mk/lint.mk
 include mk/test.mk
 

@@ -18,7 +18,7 @@ build='gcc make perl binutils libc6-dev dpkg-dev nginx nginx-dev libssl-dev
 demo="$build openssl postgresql postgresql-client libnginx-mod-stream
       ca-certificates python3:python3"
 
-test="$demo clang cppcheck libcmocka-dev libio-socket-ssl-perl
+test="$demo clang cppcheck spin libcmocka-dev libio-socket-ssl-perl
       libmojolicious-perl libdbd-pg-perl python3-psycopg python3-asyncpg
       default-jdk-headless:javac libpostgresql-jdbc-java golang-go:go
       golang-github-lib-pq-dev nodejs:node npm:npm"

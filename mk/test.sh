@@ -49,6 +49,11 @@ stage 'unit tests, gcc'          $make --no-print-directory unit CC=gcc
 stage 'unit tests, clang'        $make --no-print-directory unit CC=clang
 stage 'lint'                     $make --no-print-directory lint
 stage 'fuzz'                     $make --no-print-directory fuzz
+stage 'model of flights'         $make --no-print-directory model
+
+if sources same 'tests of shm/'; then
+    stage 'tests of shm/'        $make --no-print-directory unit-shm
+fi
 
 if sources newer 'build against a newer nginx'; then
     stage 'newer nginx'          $make --no-print-directory prove-newer

@@ -268,6 +268,23 @@ refused('08006', 'the compute has another verifier');
 is(logged(password => 'new'), 'MISS HIT', 'the next one gets it');
 
 
+# the compute's verifier changes with the control plane's: a proof that fails
+# against a verifier of more than five seconds has the next attempt ask anew
+begin();
+is(logged(), 'MISS MISS', 'logged in with the old password');
+$moved = compute_with($changed);
+$cp->endpoint('ep-1', address => $moved->address);
+$cp->script(wake => { merge => { address => $moved->address } });
+$cp->role('ep-1', alice => $changed);
+$fc->stop;
+$cp->forget;
+refused('28P01', 'the new password, at once', password => 'new') for 1 .. 3;
+is(calls(), '0 0', 'guessing makes no calls');
+eventually { enter(password => 'new')->error_text eq '' }
+    'the new password, after a while', 20;
+is(scalar(() = $cp->calls('access')), 1, 'by one call');
+
+
 # --- the control plane is down ---------------------------------------------
 
 begin("node_cache ttl=300ms stale=1h;\nsecret_cache ttl=1h;\n");

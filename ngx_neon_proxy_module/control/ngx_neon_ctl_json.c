@@ -21,6 +21,7 @@ typedef enum {
 /* the index of a field is its place in the table; unknown ones have none */
 
 #define NGX_NEON_CTL_JSON_ROOT      0
+#define NGX_NEON_CTL_JSON_RATES     26        /* and behind it: its members */
 #define NGX_NEON_CTL_JSON_UNKNOWN   (-1)
 #define NGX_NEON_CTL_JSON_NO_VALUE  ((size_t) -1)
 
@@ -425,6 +426,13 @@ ngx_neon_ctl_json_type(ngx_neon_ctl_json_ctx_t *ctx,
     if (ctx->field == NGX_NEON_CTL_JSON_UNKNOWN
         || ngx_neon_ctl_json_fields[ctx->field].type == type)
     {
+        return 1;
+    }
+
+    /* nobody is to be locked out by limits that make no sense */
+
+    if (ctx->field >= NGX_NEON_CTL_JSON_RATES) {
+        ctx->field = NGX_NEON_CTL_JSON_UNKNOWN;
         return 1;
     }
 

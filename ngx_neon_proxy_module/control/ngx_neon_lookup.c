@@ -11,12 +11,9 @@
 
 #include "neon_endpoint.h"
 
-#include "ngx_neon_limit.h"
-
 
 static ngx_int_t ngx_neon_lookup_hit(ngx_neon_ctl_request_t *r,
     ngx_neon_lru_value_t *value, ngx_neon_lru_policy_t *policy);
-static ngx_int_t ngx_neon_lookup_limited(ngx_neon_ctl_request_t *r);
 
 
 ngx_int_t
@@ -87,12 +84,6 @@ ngx_neon_lookup_start(ngx_neon_ctl_request_t *r)
             continue;
 
         case NGX_NEON_FLIGHT_LEAD:
-
-            if (ngx_neon_lookup_limited(r) != NGX_OK) {
-                ngx_neon_flight_abandon(zone, &ticket);
-                return NGX_OK;
-            }
-
             return ngx_neon_lookup_flight_lead(r, &ticket, retry, pause);
 
         default: /* NGX_NEON_FLIGHT_JOIN */
@@ -128,39 +119,6 @@ ngx_neon_lookup_hit(ngx_neon_ctl_request_t *r, ngx_neon_lru_value_t *value,
     r->age = ttl > value->left ? ttl - value->left : 0;
 
     return NGX_OK;
-}
-
-
-/*
- * Somebody who tries names one after the other costs a call for each: a subnet
- * that asked for too many that do not exist has to wait.  What is in the cache
- * is not concerned.
- */
-
-static ngx_int_t
-ngx_neon_lookup_limited(ngx_neon_ctl_request_t *r)
-{
-    neon_ip_t  ip;
-
-    ip = r->client;
-
-    if (r->call != NGX_NEON_CTL_ACCESS
-        || ip.len == 0
-        || ngx_neon_limit_peek(ngx_neon_zone(r->conf), NGX_NEON_LIMIT_UNKNOWN,
-                               ngx_neon_limit_subnet(&ip),
-                               &r->conf->limit_unknown)
-           == 0)
-    {
-        return NGX_OK;
-    }
-
-    ngx_neon_ctl_fail(r, NGX_NEON_REASON_RATE_LIMIT,
-                      "limit_unknown: too many unknown endpoints or roles from"
-                      " this client's network");
-    ngx_str_set(&r->message, "Too many failed attempts from this network."
-                             " Please try again later.");
-
-    return NGX_DECLINED;
 }
 
 

@@ -43,6 +43,7 @@ struct ngx_neon_lookup_flight_s {
     ngx_neon_cached_e         cached;
     uint64_t                  generation;
     unsigned                  leader:1;
+    unsigned                  reserved:1;     /* of limit_unknown */
 };
 
 

@@ -16,13 +16,18 @@
 
 
 #define NGX_NEON_LOOKUP_LEAD_POOL  1024
+#define NGX_NEON_LOOKUP_LEAD_TURN  20         /* ms, until it is looked again */
 
 
 static void ngx_neon_lookup_lead_renew_handler(ngx_event_t *ev);
 static void ngx_neon_lookup_lead_ask_handler(ngx_event_t *ev);
 static void ngx_neon_lookup_lead_ask(ngx_neon_lookup_flight_t *f);
+static ngx_uint_t ngx_neon_lookup_lead_limited(ngx_neon_lookup_flight_t *f);
+static void ngx_neon_lookup_lead_refuse_handler(ngx_event_t *ev);
+static void ngx_neon_lookup_lead_settle(ngx_neon_lookup_flight_t *f);
 static void ngx_neon_lookup_lead_answered_handler(ngx_event_t *ev);
 static void ngx_neon_lookup_lead_answered(ngx_neon_lookup_flight_t *f);
+static void ngx_neon_lookup_lead_end(ngx_neon_lookup_flight_t *f);
 static void ngx_neon_lookup_lead_measure(ngx_neon_lookup_flight_t *f);
 static ngx_int_t ngx_neon_lookup_lead_again(ngx_neon_lookup_flight_t *f);
 static ngx_int_t ngx_neon_lookup_lead_stale(ngx_neon_lookup_flight_t *f);
@@ -95,25 +100,13 @@ ngx_neon_lookup_lead_ask_handler(ngx_event_t *ev)
 static void
 ngx_neon_lookup_lead_ask(ngx_neon_lookup_flight_t *f)
 {
-    ngx_msec_t               delay;
-    neon_str_t               endpoint;
     ngx_neon_ctl_request_t  *call;
 
-    call = &f->call;
-
-    if (call->call == NGX_NEON_CTL_WAKE) {
-        endpoint = neon_endpoint_normal(neon_str(call->endpoint.data,
-                                                 call->endpoint.len));
-
-        delay = ngx_neon_limit_take(ngx_neon_zone(f->conf),
-                                    NGX_NEON_LIMIT_WAKE, endpoint,
-                                    &ngx_neon_lookup_lead_wakes);
-        if (delay) {
-            ngx_neon_lookup_flight_after(f,
-                                   ngx_neon_lookup_lead_ask_handler, delay);
-            return;
-        }
+    if (ngx_neon_lookup_lead_limited(f)) {
+        return;
     }
+
+    call = &f->call;
 
     if (call->pool) {
         ngx_destroy_pool(call->pool);
@@ -136,6 +129,108 @@ ngx_neon_lookup_lead_ask(ngx_neon_lookup_flight_t *f)
 }
 
 
+/*
+ * Wake-ups of one endpoint wait for their turn.  So do names while the answers
+ * of others of the same client network are open, for each may be one that the
+ * control plane does not know, and somebody who tries names has but so many of
+ * these; when he has had them he is refused, and the control plane not asked.
+ */
+
+static ngx_uint_t
+ngx_neon_lookup_lead_limited(ngx_neon_lookup_flight_t *f)
+{
+    neon_ip_t         ip;
+    ngx_msec_t        delay;
+    neon_str_t        endpoint;
+    ngx_neon_zone_t  *zone;
+
+    zone = ngx_neon_zone(f->conf);
+
+    if (f->call.call == NGX_NEON_CTL_WAKE) {
+        endpoint = neon_endpoint_normal(neon_str(f->call.endpoint.data,
+                                                 f->call.endpoint.len));
+
+        delay = ngx_neon_limit_take(zone, NGX_NEON_LIMIT_WAKE, endpoint,
+                                    &ngx_neon_lookup_lead_wakes);
+        if (delay == 0) {
+            return 0;
+        }
+
+        ngx_neon_lookup_flight_after(f, ngx_neon_lookup_lead_ask_handler,
+                                     delay);
+        return 1;
+    }
+
+    if (f->reserved || f->call.client.len == 0) {
+        return 0;
+    }
+
+    ip = f->call.client;
+
+    switch (ngx_neon_limit_reserve(zone, NGX_NEON_LIMIT_UNKNOWN,
+                                   ngx_neon_limit_subnet(&ip),
+                                   &f->conf->limit_unknown))
+    {
+    case NGX_OK:
+        f->reserved = 1;
+        return 0;
+
+    case NGX_AGAIN:
+        ngx_neon_lookup_flight_after(f, ngx_neon_lookup_lead_ask_handler,
+                                     NGX_NEON_LOOKUP_LEAD_TURN);
+        return 1;
+
+    default:
+        ngx_neon_lookup_flight_after(f, ngx_neon_lookup_lead_refuse_handler,
+                                     0);
+        return 1;
+    }
+}
+
+
+static void
+ngx_neon_lookup_lead_refuse_handler(ngx_event_t *ev)
+{
+    ngx_neon_ctl_request_t    *call;
+    ngx_neon_lookup_flight_t  *f;
+
+    f = (ngx_neon_lookup_flight_t *)
+            ((u_char *) ev - offsetof(ngx_neon_lookup_flight_t, event));
+    call = &f->call;
+
+    ngx_neon_ctl_fail(call, NGX_NEON_REASON_RATE_LIMIT,
+                      "limit_unknown: too many unknown endpoints or roles from"
+                      " this client's network");
+    ngx_str_set(&call->message, "Too many failed attempts from this network."
+                                " Please try again later.");
+    call->refused = 0;
+
+    ngx_neon_lookup_lead_end(f);
+}
+
+
+/* the answer says whether the name was unknown */
+
+static void
+ngx_neon_lookup_lead_settle(ngx_neon_lookup_flight_t *f)
+{
+    neon_ip_t                ip;
+    ngx_neon_ctl_request_t  *call;
+
+    if (!f->reserved) {
+        return;
+    }
+
+    f->reserved = 0;
+    call = &f->call;
+    ip = call->client;
+
+    ngx_neon_limit_settle(ngx_neon_zone(f->conf), NGX_NEON_LIMIT_UNKNOWN,
+                          ngx_neon_limit_subnet(&ip), &f->conf->limit_unknown,
+                          call->rc == NGX_OK && !call->access->found);
+}
+
+
 void
 ngx_neon_lookup_lead_answer_handler(ngx_neon_ctl_request_t *r)
 {
@@ -154,33 +249,29 @@ ngx_neon_lookup_lead_answered_handler(ngx_event_t *ev)
 static void
 ngx_neon_lookup_lead_answered(ngx_neon_lookup_flight_t *f)
 {
-    neon_wr_t                w;
-    neon_ip_t                ip;
-    ngx_msec_t               ttl;
-    ngx_uint_t               flags;
-    ngx_neon_ctl_request_t  *call;
-
-    call = &f->call;
-
     ngx_neon_lookup_lead_measure(f);
+    ngx_neon_lookup_lead_settle(f);
 
-    if (call->rc != NGX_OK
+    if (f->call.rc != NGX_OK
         && (ngx_neon_lookup_lead_stale(f) == NGX_OK
             || ngx_neon_lookup_lead_again(f) == NGX_OK))
     {
         return;
     }
 
-    if (call->rc == NGX_OK
-        && call->access && !call->access->found && call->client.len)
-    {
-        ip = call->client;
+    ngx_neon_lookup_lead_end(f);
+}
 
-        (void) ngx_neon_limit_take(ngx_neon_zone(f->conf),
-                                   NGX_NEON_LIMIT_UNKNOWN,
-                                   ngx_neon_limit_subnet(&ip),
-                                   &f->conf->limit_unknown);
-    }
+
+static void
+ngx_neon_lookup_lead_end(ngx_neon_lookup_flight_t *f)
+{
+    neon_wr_t                w;
+    ngx_msec_t               ttl;
+    ngx_uint_t               flags;
+    ngx_neon_ctl_request_t  *call;
+
+    call = &f->call;
 
     neon_wr_init(&w, ngx_neon_lookup_value, NGX_NEON_LRU_VALUE_MAX);
     ngx_neon_ctl_pack(&w, call);
@@ -201,7 +292,7 @@ ngx_neon_lookup_lead_answered(ngx_neon_lookup_flight_t *f)
     f->cached = ngx_neon_lookup_flight_cached(f);
 
     ngx_neon_lookup_lead_finish(f, neon_str(w.start, neon_wr_len(&w)),
-                                  flags, ttl);
+                                flags, ttl);
 }
 
 

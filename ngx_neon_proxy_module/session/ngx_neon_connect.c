@@ -9,6 +9,10 @@
 #include "ngx_neon_login.h"
 
 
+/* for so long, in ms, the control plane's answer counts while it fails */
+#define NGX_NEON_CONNECT_DOUBT  1000
+
+
 typedef enum {
     NGX_NEON_CONNECT_BEGIN = 0,
     NGX_NEON_CONNECT_RESOLVE,           /* waiting for addresses */
@@ -18,6 +22,7 @@ typedef enum {
 
 
 static ngx_int_t ngx_neon_connect_cold_start(ngx_neon_session_t *s);
+static ngx_uint_t ngx_neon_connect_doubt(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_connect_begin(ngx_neon_session_t *s);
 static void ngx_neon_connect_dns_handler(ngx_neon_dns_t *d);
 static ngx_int_t ngx_neon_connect_resolved(ngx_neon_session_t *s);
@@ -60,6 +65,7 @@ ngx_neon_wake_step(ngx_neon_session_t *s)
 
     l->node = l->ctl.node;
     l->node_generation = l->ctl.generation;
+    l->node_told = ngx_current_msec;
 
     return ngx_neon_connect_cold_start(s);
 }
@@ -114,9 +120,7 @@ ngx_neon_connect_step(ngx_neon_session_t *s)
         l->pausing = 0;
         l->timedout = 0;
 
-        /* others may have learnt a new address while we paused */
-
-        if (ngx_neon_ask_newer(s, l->node_generation)) {
+        if (ngx_neon_connect_doubt(s)) {
             ngx_neon_session_set_state(s, NGX_NEON_STATE_WAKE);
             return NGX_DECLINED;
         }
@@ -155,6 +159,36 @@ ngx_neon_connect_step(ngx_neon_session_t *s)
             return rc;
         }
     }
+}
+
+
+/*
+ * After a pause: others may have learnt a new address, or the control plane
+ * has: it may see later than we do that a compute is gone.  All who failed on
+ * the same answer make one call of it.
+ */
+
+static ngx_uint_t
+ngx_neon_connect_doubt(ngx_neon_session_t *s)
+{
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+
+    if (ngx_neon_ask_newer(s, l->node_generation)) {
+        return 1;
+    }
+
+    if (l->starting
+        || s->conf->ctl->local
+        || ngx_current_msec - l->node_told < NGX_NEON_CONNECT_DOUBT)
+    {
+        return 0;
+    }
+
+    ngx_neon_ask_forget(s, NGX_NEON_CTL_WAKE, l->node_generation);
+
+    return 1;
 }
 
 
@@ -371,6 +405,7 @@ ngx_neon_connect_failed(ngx_neon_session_t *s, ngx_neon_reason_e reason,
     }
 
     s->retries++;
+    l->starting = (failure == NGX_NEON_FAILURE_STARTING);
     (void) ngx_atomic_fetch_add(&ngx_neon_count_metrics(s)->retries[1], 1);
 
     ngx_neon_session_set_state(s, NGX_NEON_STATE_CONNECT);

@@ -109,11 +109,13 @@ struct ngx_neon_login_s {
     /* wake, connect */
     ngx_neon_node_t      *node;
     uint64_t              node_generation;    /* of its cache entry, or 0 */
+    ngx_msec_t            node_told;          /* when */
     ngx_neon_dns_t       *dns;
     ngx_uint_t            addr;               /* which one is tried */
     ngx_uint_t            connects;           /* failures since the re-wake */
     unsigned              rewoken:1;          /* the compute was not reached */
     unsigned              reentered:1;        /* it was, but was another one */
+    unsigned              starting:1;         /* it was, and said 57P03 */
     unsigned              asked:1;            /* a question is out */
     unsigned              answered:1;
     unsigned              link_failed:1;      /* TLS to the compute */

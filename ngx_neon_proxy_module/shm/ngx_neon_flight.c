@@ -17,6 +17,7 @@ typedef struct {
     ngx_msec_t              deadline;         /* of the lease; of the result */
     ngx_uint_t              joined;           /* processes that will look */
     u_char                 *result;           /* allocated in the zone */
+    uint64_t                generation;       /* of its cache entry, or 0 */
     uint16_t                result_len;
     uint16_t                key_len;
     uint8_t                 result_flags;
@@ -43,7 +44,8 @@ static ngx_uint_t ngx_neon_flight_stale(ngx_neon_flight_t *f, ngx_msec_t now);
 static ngx_uint_t ngx_neon_flight_led(ngx_neon_flight_t *f, ngx_msec_t now);
 static void ngx_neon_flight_left(ngx_neon_zone_t *zone, ngx_neon_flight_t *f);
 static void ngx_neon_flight_result(ngx_neon_zone_t *zone,
-    ngx_neon_flight_t *f, neon_str_t value, ngx_uint_t flags);
+    ngx_neon_flight_t *f, neon_str_t value, ngx_uint_t flags,
+    uint64_t generation);
 
 
 #define ngx_neon_flight_past(deadline, now)                                   \
@@ -158,12 +160,10 @@ ngx_neon_flight_finish(ngx_neon_zone_t *zone, ngx_neon_ticket_t *ticket,
     neon_str_t value, ngx_uint_t flags, ngx_msec_t ttl, ngx_msec_t now,
     const ngx_neon_lru_policy_t *policy, uint64_t *generation)
 {
-    ngx_int_t           rc;
     ngx_neon_lru_t     *lru;
     ngx_neon_flight_t  *f;
 
     *generation = 0;
-    rc = NGX_DECLINED;
     lru = &zone->sh->cache[ticket->cache];
 
     ngx_neon_zone_lock(zone);
@@ -171,8 +171,9 @@ ngx_neon_flight_finish(ngx_neon_zone_t *zone, ngx_neon_ticket_t *ticket,
     f = ngx_neon_flight_mine(zone, ticket);
 
     if (ttl && (f || ticket->id == 0)) {
-        rc = ngx_neon_lru_insert_locked(zone, lru, &ticket->key, value, flags,
-                                        ttl, now, policy, generation);
+        (void) ngx_neon_lru_insert_locked(zone, lru, &ticket->key, value,
+                                          flags, ttl, now, policy,
+                                          generation);
     }
 
     if (f && f->joined == 0) {
@@ -182,9 +183,10 @@ ngx_neon_flight_finish(ngx_neon_zone_t *zone, ngx_neon_ticket_t *ticket,
         f->done = 1;
         f->deadline = now + NGX_NEON_FLIGHT_LINGER;
 
-        if (rc != NGX_OK) {
-            ngx_neon_flight_result(zone, f, value, flags);
-        }
+        /* those who joined get it even if the cache keeps it for less time
+           than they need to look */
+
+        ngx_neon_flight_result(zone, f, value, flags, *generation);
     }
 
     ngx_neon_zone_unlock(zone);
@@ -232,7 +234,7 @@ ngx_neon_flight_poll(ngx_neon_zone_t *zone, ngx_neon_ticket_t *ticket,
             ngx_memcpy(value->data, f->result, f->result_len);
             value->len = f->result_len;
             value->flags = f->result_flags;
-            value->generation = 0;
+            value->generation = f->generation;
             value->left = 0;
             rc = NGX_OK;
         }
@@ -450,7 +452,7 @@ ngx_neon_flight_left(ngx_neon_zone_t *zone, ngx_neon_flight_t *f)
 
 static void
 ngx_neon_flight_result(ngx_neon_zone_t *zone, ngx_neon_flight_t *f,
-    neon_str_t value, ngx_uint_t flags)
+    neon_str_t value, ngx_uint_t flags, uint64_t generation)
 {
     u_char  *p;
 
@@ -467,6 +469,7 @@ ngx_neon_flight_result(ngx_neon_zone_t *zone, ngx_neon_flight_t *f,
 
     f->result_len = (uint16_t) value.len;
     f->result_flags = (uint8_t) flags;
+    f->generation = generation;
     ngx_memory_barrier();
     f->result = p;
 }

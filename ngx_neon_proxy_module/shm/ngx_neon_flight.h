@@ -27,8 +27,7 @@
 
 #define NGX_NEON_FLIGHT_LEASE   3000          /* ms */
 #define NGX_NEON_FLIGHT_RENEW   1000
-#define NGX_NEON_FLIGHT_LINGER  2000          /* a result that is not in the
-                                                 cache waits for those who
+#define NGX_NEON_FLIGHT_LINGER  2000          /* a result waits for those who
                                                  joined */
 
 

@@ -37,9 +37,16 @@ typedef enum {
 ngx_msec_t ngx_neon_limit_take(ngx_neon_zone_t *zone, ngx_neon_limit_e what,
     neon_str_t key, const ngx_neon_rate_t *rate);
 
-/* as _take(), but takes nothing */
-ngx_msec_t ngx_neon_limit_peek(ngx_neon_zone_t *zone, ngx_neon_limit_e what,
+/*
+ * For what is known only later: keeps one.  NGX_AGAIN: not now, others' are
+ * still open; NGX_DECLINED: the bucket is full.  Nothing was kept then.
+ */
+ngx_int_t ngx_neon_limit_reserve(ngx_neon_zone_t *zone, ngx_neon_limit_e what,
     neon_str_t key, const ngx_neon_rate_t *rate);
+
+/* what was kept is taken, or (take 0) given back */
+void ngx_neon_limit_settle(ngx_neon_zone_t *zone, ngx_neon_limit_e what,
+    neon_str_t key, const ngx_neon_rate_t *rate, ngx_uint_t take);
 
 /* /24 of IPv4, /64 of IPv6: in place */
 neon_str_t ngx_neon_limit_subnet(neon_ip_t *ip);

@@ -8,22 +8,21 @@
  *
  * -n or -s end it.  Prints a line for each client at its end:
  *
- *   OUTCOME STAGE PORT START TIME TEXT
+ *   OUTCOME STAGE ENDPOINT PORT START TIME TEXT
  *
  *   ok       answered and left             error   TEXT: SQLSTATE and message
  *   left     early                         closed  by the other side, no word
  *   refused  connect() failed              hung
  *
  * STAGE is what it waited for: connect, startup, sasl, proof, query, stay.
- * PORT is its own one; START in seconds since 1970, TIME in ms from then to
- * ReadyForQuery, or to the end without one.
+ * PORT is its own one; START, when it was connected, in seconds since 1970;
+ * TIME in ms from then to ReadyForQuery, or to the end without one.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
@@ -63,6 +62,7 @@ static const char *stages[] = {
 typedef struct {
     int               fd;                    /* -1: free */
     int               port;
+    int               endpoint;
     stage_t           stage;
     double            start, ready, leave;   /* ms; 0, NEVER: not */
     size_t            have;
@@ -125,7 +125,8 @@ end(client_t *c, const char *outcome, const char *text)
 
     t = now(CLOCK_MONOTONIC);
 
-    printf("%s %s %d %.3f %.0f %s\n", outcome, stages[c->stage], c->port,
+    printf("%s %s %s %d %.3f %.0f %s\n", outcome, stages[c->stage],
+           endpoint[c->endpoint], c->port,
            (now(CLOCK_REALTIME) - (t - c->start)) / 1e3,
            (c->ready != 0 ? c->ready : t) - c->start, text);
 
@@ -165,7 +166,7 @@ startup(client_t *c)
     int            i, n;
     unsigned char  p[1024];
     const char    *params[] = { "user", user, "database", "app",
-                                "options", endpoint[rand() % nendpoints] };
+                                "options", endpoint[c->endpoint] };
 
     n = 8;
     put32(p + 4, 196608);
@@ -413,12 +414,12 @@ static void
 begin(client_t *c)
 {
     int                 on = 1;
-    socklen_t           len;
     struct epoll_event  ee;
     struct sockaddr_in  sin = { .sin_family = AF_INET };
 
     memset(c, 0, offsetof(client_t, buffer));
 
+    c->endpoint = rand() % nendpoints;
     c->start = now(CLOCK_MONOTONIC);
     c->leave = rand() % 100 < leavers ? c->start + rand() % 500 : NEVER;
     active++;
@@ -426,29 +427,51 @@ begin(client_t *c)
     sin.sin_port = htons((uint16_t) port);
     sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 
-    c->fd = socket(AF_INET, SOCK_STREAM, 0);
+    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
     if (c->fd == -1) {
         fail("no socket");
     }
 
-    /* on loopback that is done at once, or waits for a place in the queue */
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 
-    if (connect(c->fd, (struct sockaddr *) &sin, sizeof(sin)) == -1) {
+    if (connect(c->fd, (struct sockaddr *) &sin, sizeof(sin)) == -1
+        && errno != EINPROGRESS)
+    {
         end(c, "refused", strerror(errno));
         return;
     }
 
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    fcntl(c->fd, F_SETFL, O_NONBLOCK);
+    ee.events = EPOLLOUT;
+    ee.data.ptr = c;
+    epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &ee);
+}
+
+
+static void
+connected(client_t *c)
+{
+    int                 err;
+    socklen_t           len;
+    struct epoll_event  ee;
+    struct sockaddr_in  sin;
+
+    len = sizeof(err);
+    getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len);
+
+    if (err) {
+        end(c, "refused", strerror(err));
+        return;
+    }
 
     len = sizeof(sin);
     getsockname(c->fd, (struct sockaddr *) &sin, &len);
     c->port = ntohs(sin.sin_port);
+    c->start = now(CLOCK_MONOTONIC);
 
     ee.events = EPOLLIN;
     ee.data.ptr = c;
-    epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &ee);
+    epoll_ctl(ep, EPOLL_CTL_MOD, c->fd, &ee);
 
     startup(c);
 }
@@ -528,6 +551,7 @@ run(void)
 {
     int                 i, n, begun;
     double              start, t;
+    client_t           *c;
     struct epoll_event  events[256];
 
     start = now(CLOCK_MONOTONIC);
@@ -553,7 +577,14 @@ run(void)
         n = epoll_wait(ep, events, 256, 2);
 
         for (i = 0; i < n; i++) {
-            receive(events[i].data.ptr);
+            c = events[i].data.ptr;
+
+            if (c->stage == CONNECT) {
+                connected(c);
+
+            } else {
+                receive(c);
+            }
         }
 
         look_at_clocks(now(CLOCK_MONOTONIC));

@@ -6,7 +6,7 @@ package NeonTest::Crowd;
 #   my $run = $crowd->start(port => $port, n => 200, e => 'ep-1', ...);
 #   my @clients = $run->clients(30);        # when all have ended, or undef
 #
-# A client: { outcome, stage, port, start, time, text }, see crowd.c.
+# A client: { outcome, stage, endpoint, port, start, time, text }, see crowd.c.
 #
 # SPDX-License-Identifier: Apache-2.0
 
@@ -64,7 +64,7 @@ sub clients {
         return;
     }
 
-    my @names = qw/outcome stage port start time text/;
+    my @names = qw/outcome stage endpoint port start time text/;
     my @clients = map {
         my %client;
         @client{@names} = split / /, $_, @names;

@@ -3,7 +3,8 @@ package NeonTest::Dying;
 # No lost wake-ups: a crowd logs in while its compute dies at a random moment,
 # and comes back somewhere else.  t/88-dying-compute.t and t/bench/dying.pl.
 #
-#   my $dying = NeonTest::Dying->new($t, clients => 50, workers => 2);
+#   my $dying = NeonTest::Dying->new($t, clients => 50, workers => 2,
+#       wake_timeout => 5, slack => seconds beyond it);
 #   my $run = $dying->run;       # { clients, how }: what was done, and to whom
 #   my @lost = $dying->lost($run);
 #
@@ -18,8 +19,7 @@ use NeonTest::Crowd;
 use NeonTest::CrowdCompute;
 use NeonTest::Scram;
 
-use constant WAKE_TIMEOUT => 5;
-use constant SPREAD       => 0.15;
+use constant SPREAD => 0.15;
 
 
 sub new {
@@ -30,18 +30,20 @@ sub new {
                        compute => NeonTest::CrowdCompute->new($t) }, $class;
 
     my $cp = $self->{cp} = $t->control_plane(cache => 1);
-    my $seconds = WAKE_TIMEOUT * $NeonTest::slow;
+    my $seconds = $o{wake_timeout} * $NeonTest::slow;
 
     $cp->role('ep-1', alice => NeonTest::Scram::verifier('pw'));
     $self->comes_back;
 
+    # not three lines for each of very many clients
     $self->{nginx} = $t->nginx(plain => 1, workers => $o{workers},
+        stream_head => "error_log error.log warn;\n", http => $o{http},
         connections => 4 * $o{clients} + 200, main => $cp->directives . <<"");
         zone main 4m;
         client_timeout 1h;
         wake_timeout ${seconds}s;
         wake_retry base=10ms;
-        connect_retry attempts=10 base=10ms;
+        connect_retry attempts=12 base=10ms;
 
     return $self;
 }
@@ -87,7 +89,8 @@ sub run {
         busy => rand(3) < 1 ? 1 : 0,
     );
 
-    my $limit = (WAKE_TIMEOUT * $NeonTest::slow + 1) * 1000;
+    my $limit = ($self->{wake_timeout} * $NeonTest::slow + $self->{slack})
+                * 1000;
 
     $self->{cp}->always(wake => { delay => $how{delay} });
 

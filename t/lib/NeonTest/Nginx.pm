@@ -324,7 +324,7 @@ sub finish {
 sub unexpected {
     my ($self) = @_;
 
-    my @lines = $self->log =~ /^(.*\[(?:alert|crit|emerg)\].*)$/mg;
+    my @lines = grep { /\[(?:alert|crit|emerg)\]/ } split /\n/, $self->log;
 
     for my $pattern (@{ $self->{expected} }) {
         @lines = grep { $_ !~ $pattern } @lines;
@@ -337,8 +337,10 @@ sub unexpected {
 sub died {
     my ($self) = @_;
 
-    return join "\n", grep { !/with code 0$/ }
-        $self->log =~ /^(.*process \d+ exited (?:with|on) .*)$/mg;
+    # line by line: one pattern over all of it is quadratic
+
+    return join "\n", grep { /process \d+ exited (?:with|on) /
+                             && !/with code 0$/ } split /\n/, $self->log;
 }
 
 
