@@ -55,12 +55,21 @@ sub enter {
 sub code { $_[0]->error ? $_[0]->error->{C} : '' }
 
 # as far as the limits go: "R", to go on, or the SQLSTATE
-sub knock {
+sub knock { said(begun(@_)) }
+
+sub begun {
     my ($name, %o) = @_;
 
     my $c = $t->client(port => $n->port, source => $o{source});
+
     $c->send(startup_packet([ user => $o{user} // 'alice',
                               options => "endpoint=$name" ]));
+    return $c;
+}
+
+sub said {
+    my ($c) = @_;
+
     my $m = $c->read_message or return 'closed';
     $c->drop;
 
@@ -308,18 +317,49 @@ is(passed(map { knock('ep-1', user => "nobody-$_") } 1 .. 10), 3,
 nginx("limit_unknown rate=1r/m burst=10;\n", connections => 512);
 $cp->always(access => { delay => 0.5 });
 
-my @scan = map {
-    my $k = $t->client(port => $n->port);
-    $k->send(startup_packet([ user => 'alice', options =>
-                              "endpoint=slow-$_" ]));
-    $k;
-} 1 .. 100;
-
-my @said = map { $_->read_message } @scan;
-is(scalar(grep { $_->{type} eq 'R' } @said), 10,
+my @scan = map { begun("slow-$_") } 1 .. 100;
+is(passed(map { said($_) } @scan), 10,
    'a scan of 100 names at once: 10 are asked for');
 is(calls('access'), 10, 'with a call for each of the 10');
-$_->drop for @scan;
+
+# what exists has its turn, if later, be it more than the limit at once
+exists_(map { "herd-$_" } 1 .. 12);
+nginx("limit_unknown rate=1r/m burst=3;\n");
+$cp->always(access => { delay => 0.1 });
+my @herd = map { begun("herd-$_") } 1 .. 12;
+is(passed(map { said($_) } @herd), 12, 'twelve that exist at once');
+is(calls('access'), 12, 'a call for each');
+is(passed(map { knock("none-$_") } 1 .. 5), 3, 'and none of them counted');
+
+# those who have left before it was their turn are not asked for
+exists_(map { "gone-$_" } 1 .. 20);
+nginx("limit_unknown rate=1r/m burst=3;\n");
+$cp->always(access => { delay => 2 });
+@herd = map { begun("gone-$_") } 1 .. 12;
+$cp->called(access => 3);
+$_->drop for @herd;
+eventually { 12 == (() = $n->log =~ /\(client_gone\)/g) } 'all have left';
+$cp->always(access => undef);
+is(passed(map { knock("gone-$_") } 13 .. 17), 5, 'five others');
+cmp_ok(calls('access'), '<=', 3 + 5, 'no call for those who left');
+
+# a network that must wait, or is refused, does not keep another one from
+# asking for the same role
+for my $workers (1, 4) {
+    nginx("limit_unknown rate=1r/m burst=1;\n", workers => $workers);
+    $cp->always(access => { delay => 1 });
+
+    my $scanner = begun("victim-$workers");
+    $cp->called(access => 1);
+    my @before = map { begun('ep-4') } 1 .. 4;
+    my @victims = map { begun('ep-4', source => '127.0.1.5') } 1 .. 4;
+
+    is(said($scanner), 'R', 'a name that does not exist');
+    is(passed(map { said($_) } @victims), 4,
+       "$workers worker(s): four of another network, behind one that waits");
+    said($_) for @before;
+}
+
 $cp->always(access => undef);
 
 # by default 300 at once, and 10 a second

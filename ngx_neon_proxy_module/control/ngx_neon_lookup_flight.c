@@ -22,7 +22,6 @@ static ngx_int_t ngx_neon_lookup_flight_copy_options(
     ngx_neon_lookup_flight_t *f, const neon_pg_options_t *options);
 static ngx_int_t ngx_neon_lookup_flight_copy_str(ngx_pool_t *pool,
     neon_str_t *s);
-static void ngx_neon_lookup_flight_destroy(ngx_neon_lookup_flight_t *f);
 static void ngx_neon_lookup_flight_wait(ngx_neon_lookup_flight_t *f,
     ngx_neon_ctl_request_t *r);
 static void ngx_neon_lookup_flight_deliver_handler(ngx_event_t *ev);
@@ -127,27 +126,36 @@ ngx_neon_lookup_flight_follow(ngx_neon_ctl_request_t *r,
 void
 ngx_neon_lookup_flight_leave(ngx_neon_ctl_request_t *r)
 {
-    ngx_neon_zone_t           *zone;
     ngx_neon_lookup_flight_t  *f;
 
     f = r->lookup;
-    zone = ngx_neon_zone(f->conf);
+
+    ngx_neon_lookup_flight_release(r);
+
+    /* who gives answers frees it, and so does a leader in the end */
+
+    if (!ngx_queue_empty(&f->waiters) || f->leader || f->delivering) {
+        return;
+    }
+
+    ngx_neon_flight_leave(ngx_neon_zone(f->conf), &f->ticket);
+    ngx_neon_lookup_flight_destroy(f);
+}
+
+
+void
+ngx_neon_lookup_flight_release(ngx_neon_ctl_request_t *r)
+{
+    ngx_neon_zone_t  *zone;
 
     ngx_queue_remove(&r->queue);
     r->lookup = NULL;
 
+    zone = ngx_neon_zone(r->conf);
+
     if (zone->slot) {
         (void) ngx_atomic_fetch_add(&zone->slot->waiting, -1);
     }
-
-    /* answers that nobody takes are freed by the event that gives them */
-
-    if (!ngx_queue_empty(&f->waiters) || f->leader || f->result.data) {
-        return;
-    }
-
-    ngx_neon_flight_leave(zone, &f->ticket);
-    ngx_neon_lookup_flight_destroy(f);
 }
 
 
@@ -341,7 +349,7 @@ ngx_neon_lookup_flight_copy_str(ngx_pool_t *pool, neon_str_t *s)
 }
 
 
-static void
+void
 ngx_neon_lookup_flight_destroy(ngx_neon_lookup_flight_t *f)
 {
     ngx_queue_remove(&f->queue);
@@ -403,6 +411,7 @@ void
 ngx_neon_lookup_flight_deliver(ngx_neon_lookup_flight_t *f, neon_str_t value)
 {
     f->result = value;
+    f->delivering = 1;
 
     ngx_queue_remove(&f->queue);
     ngx_queue_init(&f->queue);
@@ -422,14 +431,11 @@ ngx_neon_lookup_flight_deliver_handler(ngx_event_t *ev)
 {
     ngx_uint_t                 n;
     ngx_queue_t               *q;
-    ngx_neon_zone_t           *zone;
     ngx_neon_ctl_request_t    *r;
     ngx_neon_lookup_flight_t  *f;
 
     f = (ngx_neon_lookup_flight_t *)
             ((u_char *) ev - offsetof(ngx_neon_lookup_flight_t, event));
-
-    zone = ngx_neon_zone(f->conf);
 
     for (n = 0; !ngx_queue_empty(&f->waiters); n++) {
 
@@ -440,15 +446,9 @@ ngx_neon_lookup_flight_deliver_handler(ngx_event_t *ev)
         }
 
         q = ngx_queue_head(&f->waiters);
-        ngx_queue_remove(q);
-
         r = ngx_queue_data(q, ngx_neon_ctl_request_t, queue);
-        r->lookup = NULL;
 
-        if (zone->slot) {
-            (void) ngx_atomic_fetch_add(&zone->slot->waiting, -1);
-        }
-
+        ngx_neon_lookup_flight_release(r);
         ngx_neon_ctl_unpack(r, f->result);
 
         r->cached = f->cached;

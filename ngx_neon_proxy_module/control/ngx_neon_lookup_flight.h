@@ -44,6 +44,7 @@ struct ngx_neon_lookup_flight_s {
     uint64_t                  generation;
     unsigned                  leader:1;
     unsigned                  reserved:1;     /* of limit_unknown */
+    unsigned                  delivering:1;   /* waiters get their answers */
 };
 
 
@@ -76,6 +77,11 @@ ngx_neon_lru_policy_t ngx_neon_lookup_policy(ngx_neon_conf_t *conf,
 /* what the cache said to the first one who asked */
 ngx_neon_cached_e ngx_neon_lookup_flight_cached(ngx_neon_lookup_flight_t *f);
 
+/* r does not wait any more; f stays */
+void ngx_neon_lookup_flight_release(ngx_neon_ctl_request_t *r);
+
+void ngx_neon_lookup_flight_destroy(ngx_neon_lookup_flight_t *f);
+
 /* sets f->event */
 void ngx_neon_lookup_flight_after(ngx_neon_lookup_flight_t *f,
     ngx_event_handler_pt handler, ngx_msec_t msec);
@@ -90,6 +96,7 @@ void ngx_neon_lookup_lead_answer_handler(ngx_neon_ctl_request_t *r);
 
 /* looks, after a while */
 void ngx_neon_lookup_follow(ngx_neon_lookup_flight_t *f);
+void ngx_neon_lookup_follow_look_handler(ngx_event_t *ev);
 
 
 #endif /* NGX_NEON_LOOKUP_FLIGHT_H */

@@ -14,7 +14,6 @@
 #define NGX_NEON_LOOKUP_FOLLOW_LATER  50
 
 
-static void ngx_neon_lookup_follow_look_handler(ngx_event_t *ev);
 static ngx_int_t ngx_neon_lookup_follow_enter(ngx_neon_lookup_flight_t *f,
     ngx_neon_lru_value_t *value);
 
@@ -29,7 +28,7 @@ ngx_neon_lookup_follow(ngx_neon_lookup_flight_t *f)
 }
 
 
-static void
+void
 ngx_neon_lookup_follow_look_handler(ngx_event_t *ev)
 {
     ngx_int_t                  rc;
@@ -70,8 +69,10 @@ static ngx_int_t
 ngx_neon_lookup_follow_enter(ngx_neon_lookup_flight_t *f,
     ngx_neon_lru_value_t *value)
 {
+    ngx_uint_t             followed;
     ngx_neon_lru_policy_t  policy;
 
+    followed = (f->ticket.id != 0);
     policy = ngx_neon_lookup_policy(f->conf, f->ticket.cache);
 
     switch (ngx_neon_flight_enter(ngx_neon_zone(f->conf), &f->ticket,
@@ -81,8 +82,11 @@ ngx_neon_lookup_follow_enter(ngx_neon_lookup_flight_t *f,
         return NGX_OK;
 
     case NGX_NEON_FLIGHT_LEAD:
-        ngx_log_error(NGX_LOG_INFO, &f->log, 0,
-                      "took the question over from another worker");
+
+        if (followed) {
+            ngx_log_error(NGX_LOG_INFO, &f->log, 0,
+                          "took the question over from another worker");
+        }
 
         ngx_neon_lookup_lead(f, 0);
         return NGX_DONE;

@@ -23,7 +23,11 @@ static void ngx_neon_lookup_lead_renew_handler(ngx_event_t *ev);
 static void ngx_neon_lookup_lead_ask_handler(ngx_event_t *ev);
 static void ngx_neon_lookup_lead_ask(ngx_neon_lookup_flight_t *f);
 static ngx_uint_t ngx_neon_lookup_lead_limited(ngx_neon_lookup_flight_t *f);
+static ngx_uint_t ngx_neon_lookup_lead_unknown(ngx_neon_lookup_flight_t *f);
+static void ngx_neon_lookup_lead_stop(ngx_neon_lookup_flight_t *f);
 static void ngx_neon_lookup_lead_refuse_handler(ngx_event_t *ev);
+static ngx_neon_ctl_request_t *ngx_neon_lookup_lead_neighbour(
+    ngx_neon_lookup_flight_t *f, neon_ip_t *subnet);
 static void ngx_neon_lookup_lead_settle(ngx_neon_lookup_flight_t *f);
 static void ngx_neon_lookup_lead_answered_handler(ngx_event_t *ev);
 static void ngx_neon_lookup_lead_answered(ngx_neon_lookup_flight_t *f);
@@ -129,61 +133,109 @@ ngx_neon_lookup_lead_ask(ngx_neon_lookup_flight_t *f)
 }
 
 
-/*
- * Wake-ups of one endpoint wait for their turn.  So do names while the answers
- * of others of the same client network are open, for each may be one that the
- * control plane does not know, and somebody who tries names has but so many of
- * these; when he has had them he is refused, and the control plane not asked.
- */
+/* wake-ups of one endpoint wait for their turn */
 
 static ngx_uint_t
 ngx_neon_lookup_lead_limited(ngx_neon_lookup_flight_t *f)
 {
-    neon_ip_t         ip;
-    ngx_msec_t        delay;
-    neon_str_t        endpoint;
-    ngx_neon_zone_t  *zone;
+    ngx_msec_t  delay;
+    neon_str_t  endpoint;
 
-    zone = ngx_neon_zone(f->conf);
-
-    if (f->call.call == NGX_NEON_CTL_WAKE) {
-        endpoint = neon_endpoint_normal(neon_str(f->call.endpoint.data,
-                                                 f->call.endpoint.len));
-
-        delay = ngx_neon_limit_take(zone, NGX_NEON_LIMIT_WAKE, endpoint,
-                                    &ngx_neon_lookup_lead_wakes);
-        if (delay == 0) {
-            return 0;
-        }
-
-        ngx_neon_lookup_flight_after(f, ngx_neon_lookup_lead_ask_handler,
-                                     delay);
-        return 1;
+    if (f->call.call == NGX_NEON_CTL_ACCESS) {
+        return ngx_neon_lookup_lead_unknown(f);
     }
 
-    if (f->reserved || f->call.client.len == 0) {
+    endpoint = neon_endpoint_normal(neon_str(f->call.endpoint.data,
+                                             f->call.endpoint.len));
+
+    delay = ngx_neon_limit_take(ngx_neon_zone(f->conf), NGX_NEON_LIMIT_WAKE,
+                                endpoint, &ngx_neon_lookup_lead_wakes);
+    if (delay == 0) {
+        return 0;
+    }
+
+    ngx_neon_lookup_flight_after(f, ngx_neon_lookup_lead_ask_handler, delay);
+
+    return 1;
+}
+
+
+/*
+ * Each name may be one that the control plane does not know, and a client
+ * network has but so many of these: names wait while the answers of others are
+ * open, and are refused when it has had them.  Another network may want the
+ * same name: its clients have their turn, and other workers the lease.
+ */
+
+static ngx_uint_t
+ngx_neon_lookup_lead_unknown(ngx_neon_lookup_flight_t *f)
+{
+    neon_ip_t                ip;
+    ngx_int_t                rc;
+    ngx_queue_t             *q;
+    ngx_neon_ctl_request_t  *r;
+
+    if (f->reserved) {
+        return 0;
+    }
+
+    if (!ngx_queue_empty(&f->waiters)) {
+        q = ngx_queue_head(&f->waiters);
+        ngx_queue_remove(q);
+        ngx_queue_insert_tail(&f->waiters, q);
+
+        r = ngx_queue_data(q, ngx_neon_ctl_request_t, queue);
+        f->call.client = r->client;
+    }
+
+    if (f->call.client.len == 0) {
         return 0;
     }
 
     ip = f->call.client;
 
-    switch (ngx_neon_limit_reserve(zone, NGX_NEON_LIMIT_UNKNOWN,
-                                   ngx_neon_limit_subnet(&ip),
-                                   &f->conf->limit_unknown))
-    {
-    case NGX_OK:
+    rc = ngx_neon_limit_reserve(ngx_neon_zone(f->conf),
+                                NGX_NEON_LIMIT_UNKNOWN,
+                                ngx_neon_limit_subnet(&ip),
+                                &f->conf->limit_unknown);
+    if (rc == NGX_OK) {
         f->reserved = 1;
         return 0;
+    }
 
-    case NGX_AGAIN:
-        ngx_neon_lookup_flight_after(f, ngx_neon_lookup_lead_ask_handler,
+    ngx_neon_lookup_lead_stop(f);
+
+    if (rc == NGX_AGAIN) {
+        ngx_neon_lookup_flight_after(f, ngx_neon_lookup_follow_look_handler,
                                      NGX_NEON_LOOKUP_LEAD_TURN);
-        return 1;
 
-    default:
+    } else {
         ngx_neon_lookup_flight_after(f, ngx_neon_lookup_lead_refuse_handler,
                                      0);
-        return 1;
+    }
+
+    return 1;
+}
+
+
+static void
+ngx_neon_lookup_lead_stop(ngx_neon_lookup_flight_t *f)
+{
+    ngx_neon_zone_t  *zone;
+
+    zone = ngx_neon_zone(f->conf);
+
+    ngx_neon_flight_abandon(zone, &f->ticket);
+
+    f->ticket.id = 0;
+    f->leader = 0;
+
+    if (f->renew.timer_set) {
+        ngx_del_timer(&f->renew);
+    }
+
+    if (zone->slot) {
+        (void) ngx_atomic_fetch_add(&zone->slot->flights, -1);
     }
 }
 
@@ -191,21 +243,71 @@ ngx_neon_lookup_lead_limited(ngx_neon_lookup_flight_t *f)
 static void
 ngx_neon_lookup_lead_refuse_handler(ngx_event_t *ev)
 {
-    ngx_neon_ctl_request_t    *call;
+    neon_ip_t                  ip;
+    ngx_neon_ctl_request_t    *r;
     ngx_neon_lookup_flight_t  *f;
 
     f = (ngx_neon_lookup_flight_t *)
             ((u_char *) ev - offsetof(ngx_neon_lookup_flight_t, event));
-    call = &f->call;
 
-    ngx_neon_ctl_fail(call, NGX_NEON_REASON_RATE_LIMIT,
-                      "limit_unknown: too many unknown endpoints or roles from"
-                      " this client's network");
-    ngx_str_set(&call->message, "Too many failed attempts from this network."
-                                " Please try again later.");
-    call->refused = 0;
+    ip = f->call.client;
+    (void) ngx_neon_limit_subnet(&ip);
 
-    ngx_neon_lookup_lead_end(f);
+    f->delivering = 1;
+
+    while ((r = ngx_neon_lookup_lead_neighbour(f, &ip)) != NULL) {
+
+        ngx_neon_lookup_flight_release(r);
+
+        ngx_neon_ctl_fail(r, NGX_NEON_REASON_RATE_LIMIT,
+                          "limit_unknown: too many unknown endpoints or roles"
+                          " from this client's network");
+        ngx_str_set(&r->message, "Too many failed attempts from this network."
+                                 " Please try again later.");
+        r->cached = ngx_neon_lookup_flight_cached(f);
+
+        r->handler(r);
+    }
+
+    f->delivering = 0;
+
+    if (ngx_queue_empty(&f->waiters)) {
+        ngx_neon_lookup_flight_destroy(f);
+        return;
+    }
+
+    ngx_neon_lookup_flight_after(f, ngx_neon_lookup_follow_look_handler, 0);
+}
+
+
+/* one who waits, of that client network; or NULL */
+
+static ngx_neon_ctl_request_t *
+ngx_neon_lookup_lead_neighbour(ngx_neon_lookup_flight_t *f, neon_ip_t *subnet)
+{
+    neon_ip_t                ip;
+    ngx_queue_t             *q;
+    ngx_neon_ctl_request_t  *r;
+
+    for (q = ngx_queue_head(&f->waiters);
+         q != ngx_queue_sentinel(&f->waiters);
+         q = ngx_queue_next(q))
+    {
+        r = ngx_queue_data(q, ngx_neon_ctl_request_t, queue);
+
+        if (r->client.len != subnet->len) {
+            continue;
+        }
+
+        ip = r->client;
+        (void) ngx_neon_limit_subnet(&ip);
+
+        if (ngx_memcmp(ip.addr, subnet->addr, ip.len) == 0) {
+            return r;
+        }
+    }
+
+    return NULL;
 }
 
 

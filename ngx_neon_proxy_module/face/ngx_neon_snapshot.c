@@ -98,6 +98,8 @@ ngx_neon_snapshot_workers(ngx_pool_t *pool, ngx_neon_snapshot_t *snapshot,
     ngx_neon_slot_t             *slot, *head;
     ngx_neon_snapshot_worker_t  *worker;
 
+    ngx_neon_slot_reap(zone, pool->log);
+
     head = zone->sh->slots;
 
     for (n = 0, slot = head; slot; slot = slot->next) {

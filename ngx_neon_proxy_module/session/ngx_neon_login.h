@@ -113,6 +113,7 @@ struct ngx_neon_login_s {
     ngx_neon_dns_t       *dns;
     ngx_uint_t            addr;               /* which one is tried */
     ngx_uint_t            connects;           /* failures since the re-wake */
+    ngx_uint_t            starts;             /* times that it said 57P03 */
     unsigned              rewoken:1;          /* the compute was not reached */
     unsigned              reentered:1;        /* it was, but was another one */
     unsigned              starting:1;         /* it was, and said 57P03 */

@@ -348,18 +348,16 @@ ngx_neon_login_auth(ngx_neon_session_t *s, neon_pg_msg_t *msg)
         ngx_log_error(NGX_LOG_INFO, s->log, 0, "%V (method %uD)", &s->detail,
                       code);
 
-        /*
-         * Another salt may mean another compute at a re-used address, or that
-         * the password was changed since the verifier was fetched.
-         */
+        /* another salt: the password may be another one by now */
 
         if (salt) {
             ngx_neon_ask_forget(s, NGX_NEON_CTL_ACCESS, l->access_generation);
-            return ngx_neon_connect_failed(s, NGX_NEON_REASON_COMPUTE_AUTH,
-                                           NGX_NEON_FAILURE_FINAL);
         }
 
-        return ngx_neon_session_error(s, NGX_NEON_REASON_COMPUTE_AUTH);
+        /* it may be another compute, at a re-used address */
+
+        return ngx_neon_connect_failed(s, NGX_NEON_REASON_COMPUTE_AUTH,
+                                       NGX_NEON_FAILURE_FINAL);
     }
 
     return rc;
@@ -637,8 +635,8 @@ ngx_neon_login_forward(ngx_neon_session_t *s, const u_char *p, size_t n)
     b = &s->login->out;
 
     if ((size_t) (b->last - b->pos) + n > 2 * NGX_NEON_COMPUTE_MSG_MAX) {
-        return ngx_neon_login_malformed(s, "compute sends without end during"
-                                        " login");
+        ngx_str_set(&s->detail, "compute sends without end during login");
+        return ngx_neon_session_error(s, NGX_NEON_REASON_COMPUTE_PROTOCOL);
     }
 
     if (ngx_neon_bytes_reserve(s->login->pool, b, n) != NGX_OK) {
@@ -654,8 +652,14 @@ ngx_neon_login_forward(ngx_neon_session_t *s, const u_char *p, size_t n)
 static ngx_int_t
 ngx_neon_login_malformed(ngx_neon_session_t *s, char *what)
 {
+    s->err = 0;
     s->detail.data = (u_char *) what;
     s->detail.len = ngx_strlen(what);
 
-    return ngx_neon_session_error(s, NGX_NEON_REASON_COMPUTE_PROTOCOL);
+    ngx_log_error(NGX_LOG_INFO, s->log, 0, "%s", what);
+
+    /* something else may be at a re-used address */
+
+    return ngx_neon_connect_failed(s, NGX_NEON_REASON_COMPUTE_PROTOCOL,
+                                   NGX_NEON_FAILURE_FINAL);
 }

@@ -10,7 +10,6 @@
 #include "ngx_neon_zone.h"
 
 
-static ngx_uint_t ngx_neon_slot_reap(ngx_neon_zone_t *zone, ngx_log_t *log);
 static ngx_neon_slot_t *ngx_neon_slot_find(ngx_neon_zone_t *zone);
 static void ngx_neon_slot_free(ngx_neon_slot_t *slot);
 static ngx_uint_t ngx_neon_slot_dead(ngx_neon_slot_t *slot);
@@ -21,11 +20,11 @@ void
 ngx_neon_slot_claim(ngx_neon_zone_t *zone, ngx_log_t *log)
 {
     uint64_t          started;
-    ngx_uint_t        reaped;
     ngx_neon_slot_t  *slot;
 
     started = ngx_neon_slot_started(ngx_pid);
-    reaped = ngx_neon_slot_reap(zone, log);
+
+    ngx_neon_slot_reap(zone, log);
 
     ngx_neon_zone_lock(zone);
 
@@ -46,10 +45,6 @@ ngx_neon_slot_claim(ngx_neon_zone_t *zone, ngx_log_t *log)
 
     zone->slot = slot;
 
-    if (reaped) {
-        ngx_neon_cancel_sweep(zone);
-    }
-
     if (slot == NULL) {
         ngx_log_error(NGX_LOG_ERR, log, 0, "neon zone is full: this process"
                       " is missing in the metrics, shares no calls, and its"
@@ -60,7 +55,7 @@ ngx_neon_slot_claim(ngx_neon_zone_t *zone, ngx_log_t *log)
 
 /* the list only grows at its head: it is read without the lock */
 
-static ngx_uint_t
+void
 ngx_neon_slot_reap(ngx_neon_zone_t *zone, ngx_log_t *log)
 {
     uint64_t          id;
@@ -73,7 +68,7 @@ ngx_neon_slot_reap(ngx_neon_zone_t *zone, ngx_log_t *log)
 
         id = slot->id;
 
-        if (id == 0 || !ngx_neon_slot_dead(slot)) {
+        if (id == 0 || slot == zone->slot || !ngx_neon_slot_dead(slot)) {
             continue;
         }
 
@@ -92,7 +87,9 @@ ngx_neon_slot_reap(ngx_neon_zone_t *zone, ngx_log_t *log)
         ngx_neon_zone_unlock(zone);
     }
 
-    return reaped;
+    if (reaped) {
+        ngx_neon_cancel_sweep(zone);
+    }
 }
 
 

@@ -37,11 +37,16 @@ struct ngx_neon_slot_s {
 
 
 /*
- * init_process: frees the slots of dead processes with all that they left,
- * then takes one for this process: zone->slot, which stays NULL where there is
- * no memory for one.
+ * init_process: reaps, then takes a slot for this process: zone->slot, which
+ * stays NULL where there is no memory for one.
  */
 void ngx_neon_slot_claim(ngx_neon_zone_t *zone, ngx_log_t *log);
+
+/*
+ * Frees the slots of dead processes with all that they left.  A draining one
+ * that was killed has no successor that would do it at its start.
+ */
+void ngx_neon_slot_reap(ngx_neon_zone_t *zone, ngx_log_t *log);
 
 /* exit_process: our leases are free for others to take at once */
 void ngx_neon_slot_release(ngx_neon_zone_t *zone);

@@ -356,6 +356,7 @@ round_of(ngx_uint_t processes, ngx_uint_t entries, ngx_uint_t inserts,
         }
 
         if (pids[i] == 0) {
+            (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
             ngx_pid = getpid();
             me = i;
             pin(i);

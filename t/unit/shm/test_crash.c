@@ -18,6 +18,8 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
+#include "neon_crypto.h"
+
 
 #define SIZE   (20 * 4096)
 #define KEYS   24
@@ -73,7 +75,7 @@ static u_char                  buffer[NGX_NEON_LRU_VALUE_MAX];
 static u_char                  now[SIZE];
 static report_t               *report;
 static tally_t                 tally[FAULTS];
-static ngx_uint_t              states, steps, locked, baseline;
+static ngx_uint_t              states, steps, locked, baseline, hangs;
 
 static const char  *result_names[] = {
     "clean", "a leak", "no harm", "BROKEN", "OURS"
@@ -644,6 +646,7 @@ examine(pid_t pid)
     u_char           *p;
     uint64_t          recovered;
     ngx_uint_t        busy, i;
+    struct rlimit     limit;
     ngx_neon_slot_t  *slot;
 
     p = mmap(shm->addr, SIZE, PROT_READ|PROT_WRITE,
@@ -653,7 +656,13 @@ examine(pid_t pid)
     }
 
     memcpy(p, now, SIZE);
-    alarm(20);
+
+    /* milliseconds do; else it is one that turns or waits for ever */
+
+    limit.rlim_cur = 2;
+    limit.rlim_max = 2;
+    (void) setrlimit(RLIMIT_CPU, &limit);
+    alarm(60);
 
     /* cmocka's handlers would go on with the next test */
 
@@ -713,7 +722,7 @@ kill_here(const scenario_t *s, pid_t pid, ngx_uint_t n)
     int          status;
     pid_t        checker;
     result_e     r;
-    ngx_uint_t   i;
+    ngx_uint_t   i, hung;
 
     memset(report, 0, sizeof(report_t));
 
@@ -731,7 +740,9 @@ kill_here(const scenario_t *s, pid_t pid, ngx_uint_t n)
 
     } else {
         r = report->fault ? BROKEN : OURS;
-        report->broken = WTERMSIG(status) == SIGALRM ? "it hangs" : "a crash";
+        hung = (WTERMSIG(status) != SIGSEGV && WTERMSIG(status) != SIGBUS);
+        report->broken = hung ? "it hangs" : "a crash";
+        hangs += hung;
     }
 
     if (r == CLEAN) {
@@ -847,6 +858,9 @@ run(const scenario_t *s)
             _exit(2);
         }
 
+        /* the first time takes long */
+        (void) neon_random(buffer, 1);
+
         raise(SIGSTOP);
         s->op();
         _exit(0);
@@ -917,9 +931,9 @@ test_every_instruction(void **state)
     }
 
     print_message("# %d operations, %d instructions, %d of them under the"
-                  " lock, %d states of the memory\n",
+                  " lock, %d states of the memory, %d hangs\n",
                   (int) (sizeof(scenarios) / sizeof(scenarios[0])),
-                  (int) steps, (int) locked, (int) states);
+                  (int) steps, (int) locked, (int) states, (int) hangs);
 
     for (i = 0; i < FAULTS; i++) {
         for (r = 0; r < RESULTS; r++) {

@@ -245,6 +245,7 @@ spawn(ngx_uint_t i, uint64_t seed)
         return pid;
     }
 
+    (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGSEGV, SIG_DFL);
     signal(SIGBUS, SIG_DFL);
 
