@@ -24,6 +24,7 @@ ngx_neon_slot_claim(ngx_neon_zone_t *zone, ngx_log_t *log)
 
     started = ngx_neon_slot_started(ngx_pid);
 
+    zone->slot = NULL;
     ngx_neon_slot_reap(zone, log);
 
     ngx_neon_zone_lock(zone);
