@@ -181,6 +181,7 @@ sub answer {
     my $answer = $self->right($call);
 
     if (ref $how) {
+        $how = { %$how };
         my $merge = delete $how->{merge};
         $answer->{json} = { %{ $answer->{json} }, %$merge } if $merge;
         delete $answer->{json} if exists $how->{body};
