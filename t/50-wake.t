@@ -229,14 +229,21 @@ is($c->error && $c->error->{C}, '57P03',
 
 $cp->always($_ => undef) for qw/access wake/;
 $cp->endpoint('ep-1', address => $fc->address);
-$cp->always(wake => { hang => 1 })->forget;
+$cp->always(wake => { hang => 1 });
 
-for my $how (qw/drop abort half_close/) {
+# an endpoint each: a client joins the flight that its predecessor left behind
+
+my %leaver = (drop => 'ep-2', abort => 'ep-3', half_close => 'ep-4');
+
+for my $how (sort keys %leaver) {
     my $before = () = $n->log =~ /client closed the connection before/g;
 
+    $cp->role($leaver{$how}, alice => $t->{verifier});
+    $cp->endpoint($leaver{$how}, address => $fc->address);
+
     $cp->forget;
-    $c = $t->knock($n);
-    $cp->called(wake => 1);
+    $c = $t->knock($n, sni => "$leaver{$how}.db.example.com");
+    ok($cp->called(wake => 1), "the client leaves ($how): while it waits");
     $c->$how;
 
     eventually {
