@@ -56,6 +56,9 @@ my @good = (
         limit_connections      rate=200r/s burst=500;
         limit_unknown          rate=10r/s burst=300;
         wake_notice            5s;
+        websocket_insecure     on;
+        websocket_ping         10s;
+        websocket_origins      https://app.example.com https://*.example.com;
 END
     [ 'all kinds of endpoints' => <<"END" ],
         control_plane static;
@@ -76,7 +79,9 @@ END
               'off', 'rate=5r/s', 'rate=0.5r/s burst=1', 'rate=30r/m',
               'burst=1000000 rate=1000000r/s' }
             qw/limit_connections limit_unknown/),
-        'wake_notice off', 'wake_notice 1ms', 'wake_notice 1m'),
+        'wake_notice off', 'wake_notice 1ms', 'wake_notice 1m',
+        'websocket_ping off', 'websocket_ping 1s', 'websocket_origins *',
+        'websocket_insecure off'),
 );
 
 for (@good) {
@@ -160,7 +165,9 @@ my @bad = (
         [ limit_connections => 'off', 'rate=1r/s' ],
         [ limit_unknown => 'rate=1r/s', 'off' ],
         [ wake_notice => 'off', 'off' ], [ wake_notice => '1s', 'off' ],
-        [ wake_notice => 'off', '1s' ]),
+        [ wake_notice => 'off', '1s' ], [ websocket_ping => 'off', '1s' ],
+        [ websocket_insecure => 'on', 'off' ],
+        [ websocket_origins => '*', 'https://a.example.com' ]),
 );
 
 for (@bad) {
@@ -215,6 +222,9 @@ my @values = (
             [ 'rate=1r/s off', $limit ], [ 'rate=1r/s nodelay', $limit ]
         } qw/limit_connections limit_unknown/),
     map({ [ 'wake_notice', $_, $notice ] } 'on', '0', 'soon', '-1s', '""'),
+    map({ [ 'websocket_ping', $_, $notice ] } 'on', '0', 'soon'),
+    map({ [ 'websocket_origins', $_, qr/\* or origins like/ ] }
+        'app.example.com', '://a', 'https://', 'https://a.example.com/'),
 );
 
 for (@values) {

@@ -104,6 +104,10 @@ typedef struct {
                                                  server has a certificate */
     ngx_uint_t              forward_parameters;
 
+    ngx_flag_t              websocket_insecure;
+    ngx_msec_t              websocket_ping;   /* 0: off */
+    ngx_array_t            *websocket_origins;   /* of ngx_str_t; NULL: any */
+
     ngx_thread_pool_t      *threads;          /* PBKDF2, getaddrinfo */
 } ngx_neon_conf_t;
 

@@ -94,6 +94,18 @@ static const ngx_neon_reason_t  ngx_neon_reasons[NGX_NEON_REASONS] = {
         .fault = NGX_NEON_FAULT_CLIENT
     },
 
+    [NGX_NEON_REASON_WEBSOCKET_INSECURE] = {
+        .name = ngx_string("websocket_insecure"),
+        .sqlstate = "28000",
+        .message = "connection is insecure: passwords are not accepted on a"
+                   " WebSocket without TLS",
+        .hint = "Connect with wss://, or set \"websocket_insecure on\" in the"
+                " proxy's configuration for development.",
+        .status = 403,
+        .level = NGX_LOG_INFO,
+        .fault = NGX_NEON_FAULT_CLIENT
+    },
+
     [NGX_NEON_REASON_TLS_FAILED] = {
         .name = ngx_string("tls_failed"),
         .sqlstate = "",

@@ -1,11 +1,12 @@
 /*
- * The http module: pages that show what a proxy does, and the variables
- * $neon_... for http logs.
+ * The http module: Postgres over WebSocket, pages that show what a proxy does,
+ * and the variables $neon_... for http logs.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 
 #include "ngx_http_neon_pages.h"
+#include "ngx_http_neon_websocket.h"
 
 #include "ngx_neon_variables.h"
 
@@ -30,6 +31,13 @@ static ngx_command_t  ngx_http_neon_commands[] = {
     { ngx_string("neon_proxy_metrics"),
       NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_neon_pages_metrics,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("neon_proxy_websocket"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_neon_websocket,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },

@@ -26,10 +26,6 @@ static ngx_int_t ngx_http_neon_pages_print(ngx_http_request_t *r,
     const char *type, ngx_http_neon_pages_pt print, ngx_uint_t computes);
 static ngx_int_t ngx_http_neon_pages_send(ngx_http_request_t *r,
     const char *type, ngx_neon_page_t *page);
-static ngx_int_t ngx_http_neon_pages_header(ngx_http_request_t *r,
-    const char *name, const char *value);
-static char *ngx_http_neon_pages_set(ngx_conf_t *cf,
-    ngx_http_neon_loc_conf_t *nlcf, ngx_http_handler_pt handler);
 
 
 static ngx_int_t
@@ -191,7 +187,7 @@ ngx_http_neon_pages_send(ngx_http_request_t *r, const char *type,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_neon_pages_header(ngx_http_request_t *r, const char *name,
     const char *value)
 {
@@ -230,7 +226,7 @@ ngx_http_neon_pages_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-static char *
+char *
 ngx_http_neon_pages_set(ngx_conf_t *cf, ngx_http_neon_loc_conf_t *nlcf,
     ngx_http_handler_pt handler)
 {

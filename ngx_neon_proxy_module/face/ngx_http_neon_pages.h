@@ -18,9 +18,17 @@
 /* location configuration of ngx_http_neon_module */
 
 typedef struct {
-    ngx_neon_conf_t        *conf;             /* of the page; NULL: none */
+    ngx_neon_conf_t        *conf;             /* the proxy; NULL: none */
 } ngx_http_neon_loc_conf_t;
 
+
+/* one directive of ours serves the location, and no other does */
+char *ngx_http_neon_pages_set(ngx_conf_t *cf, ngx_http_neon_loc_conf_t *nlcf,
+    ngx_http_handler_pt handler);
+
+/* both strings must stay */
+ngx_int_t ngx_http_neon_pages_header(ngx_http_request_t *r, const char *name,
+    const char *value);
 
 /* directive handlers */
 char *ngx_http_neon_pages_status(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -63,6 +63,8 @@ ngx_neon_block_create(ngx_conf_t *cf, ngx_str_t *name)
     conf->compute_ssl = NGX_CONF_UNSET_UINT;
     conf->forward_parameters = NGX_CONF_UNSET_UINT;
     conf->tls_required = NGX_CONF_UNSET;
+    conf->websocket_insecure = NGX_CONF_UNSET;
+    conf->websocket_ping = NGX_CONF_UNSET_MSEC;
 
     ngx_neon_block_unset_cache(&conf->node_cache);
     ngx_neon_block_unset_cache(&conf->secret_cache);
@@ -201,6 +203,8 @@ ngx_neon_block_defaults(ngx_neon_block_t *block)
     ngx_conf_init_msec_value(conf->wake_timeout, 60000);
 
     ngx_conf_init_msec_value(conf->wake_notice, 0);
+    ngx_conf_init_msec_value(conf->websocket_ping, 30000);
+    ngx_conf_init_value(conf->websocket_insecure, 0);
 
     ngx_neon_block_cache(&conf->node_cache, 4000);
     ngx_neon_block_cache(&conf->secret_cache, 10000);

@@ -244,6 +244,27 @@ static ngx_command_t  ngx_neon_conf_commands[] = {
       offsetof(ngx_neon_conf_t, forward_parameters),
       &ngx_neon_conf_forward },
 
+    { ngx_string("websocket_insecure"),
+      NGX_NEON_CONF|NGX_CONF_FLAG,
+      ngx_neon_conf_set_flag,
+      0,
+      offsetof(ngx_neon_conf_t, websocket_insecure),
+      NULL },
+
+    { ngx_string("websocket_ping"),
+      NGX_NEON_CONF|NGX_CONF_TAKE1,
+      ngx_neon_conf_set_msec_or_off,
+      0,
+      offsetof(ngx_neon_conf_t, websocket_ping),
+      NULL },
+
+    { ngx_string("websocket_origins"),
+      NGX_NEON_CONF|NGX_CONF_1MORE,
+      ngx_neon_conf_set_origins,
+      0,
+      offsetof(ngx_neon_conf_t, websocket_origins),
+      NULL },
+
     { ngx_string("kdf_threads"),
       NGX_NEON_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,

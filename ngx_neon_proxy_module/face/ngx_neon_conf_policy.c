@@ -281,3 +281,47 @@ ngx_neon_conf_set_mock_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *c)
 
     return NGX_CONF_OK;
 }
+
+
+char *
+ngx_neon_conf_set_origins(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char  *p = conf;
+
+    u_char        *host;
+    ngx_str_t     *value, *origin;
+    ngx_uint_t     i;
+    ngx_array_t  **origins;
+
+    origins = (ngx_array_t **) (p + cmd->offset);
+
+    if (*origins) {
+        return "is duplicate";
+    }
+
+    *origins = ngx_array_create(cf->pool, cf->args->nelts, sizeof(ngx_str_t));
+    if (*origins == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        host = (u_char *) ngx_strstr(value[i].data, "://");
+
+        if (!(value[i].len == 1 && value[i].data[0] == '*')
+            && (host == NULL || host == value[i].data || host[3] == '\0'
+                || ngx_strchr(host + 3, '/')))
+        {
+            return ngx_neon_conf_bad(cf, &value[i], "* or origins like"
+                                     " https://app.example.com or"
+                                     " https://*.example.com");
+        }
+
+        origin = ngx_array_push(*origins);
+        *origin = value[i];
+    }
+
+    return NGX_CONF_OK;
+}

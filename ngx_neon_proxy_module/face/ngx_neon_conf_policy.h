@@ -23,6 +23,11 @@ char *ngx_neon_conf_set_rate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_neon_conf_set_msec_or_off(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
+/* a slot of ngx_array_t *: "*", or origins (RFC 6454, section 6.2), whose host
+   may begin with "*." */
+char *ngx_neon_conf_set_origins(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
 /* a slot of ngx_str_t, empty for "random" */
 char *ngx_neon_conf_set_mock_secret(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

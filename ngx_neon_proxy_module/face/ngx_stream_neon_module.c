@@ -47,6 +47,7 @@ static const ngx_neon_front_t  ngx_stream_neon_front = {
     ngx_string("tcp"),
     NGX_NEON_FRONT_TCP,
     ngx_stream_neon_starttls,
+    NULL,
     ngx_stream_neon_finish
 };
 

@@ -18,6 +18,7 @@ static ngx_int_t ngx_neon_client_recv(ngx_neon_session_t *s, size_t n);
 /*
  * Until TLS is settled nothing may be read ahead: what follows an SSLRequest
  * belongs to OpenSSL, and plaintext must never count as what came after TLS.
+ * A front without in-band TLS has nothing to settle.
  */
 
 ngx_int_t
@@ -29,7 +30,9 @@ ngx_neon_client_exact(ngx_neon_session_t *s, size_t n)
     b = &s->login->in;
 
     while ((size_t) (b->last - b->pos) < n) {
-        rc = ngx_neon_client_recv(s, n - (b->last - b->pos));
+        rc = ngx_neon_client_recv(s, s->front->starttls
+                                     ? n - (b->last - b->pos)
+                                     : NGX_NEON_CLIENT_READ);
         if (rc != NGX_OK) {
             return rc;
         }

@@ -17,6 +17,7 @@
 typedef enum {
     NGX_NEON_FINISH_BEGIN = 0,
     NGX_NEON_FINISH_FLUSH,              /* the rest to the client */
+    NGX_NEON_FINISH_BYE,                /* a message that ends our side */
     NGX_NEON_FINISH_DRAIN               /* until the client closes too */
 } ngx_neon_finish_e;
 
@@ -26,6 +27,7 @@ static void ngx_neon_finish_handler(ngx_neon_session_t *s, ngx_event_t *ev);
 static ngx_int_t ngx_neon_finish_rest(ngx_neon_session_t *s);
 static size_t ngx_neon_finish_error(ngx_neon_session_t *s, u_char *buf);
 static ngx_int_t ngx_neon_finish_flush(ngx_neon_session_t *s);
+static ngx_int_t ngx_neon_finish_bye(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_finish_drain(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_finish_close(ngx_neon_session_t *s);
 
@@ -58,13 +60,25 @@ ngx_neon_finish_step(ngx_neon_session_t *s)
             return ngx_neon_finish_close(s);
         }
 
-        /*
-         * close() with unread bytes in the kernel sends RST, and the client
-         * may never see what it was told: end our side, and read on for a
-         * while.
-         */
+        s->phase = NGX_NEON_FINISH_BYE;
+    }
 
-        ngx_neon_shutdown_write(s->client);
+    /*
+     * close() with unread bytes in the kernel sends RST, and the client may
+     * never see what it was told: end our side, and read on for a while.
+     */
+
+    if (s->phase == NGX_NEON_FINISH_BYE) {
+        rc = ngx_neon_finish_bye(s);
+
+        if (rc == NGX_AGAIN) {
+            return NGX_AGAIN;
+        }
+
+        if (rc != NGX_OK) {
+            return ngx_neon_finish_close(s);
+        }
+
         s->phase = NGX_NEON_FINISH_DRAIN;
     }
 
@@ -265,6 +279,19 @@ ngx_neon_finish_flush(ngx_neon_session_t *s)
 
 
 static ngx_int_t
+ngx_neon_finish_bye(ngx_neon_session_t *s)
+{
+    if (s->front->bye) {
+        return s->front->bye(s);
+    }
+
+    ngx_neon_shutdown_write(s->client);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
 ngx_neon_finish_drain(ngx_neon_session_t *s)
 {
     u_char             buf[4096];
@@ -275,14 +302,24 @@ ngx_neon_finish_drain(ngx_neon_session_t *s)
 
     c = s->client;
 
-    /* below TLS: nobody looks at it */
-
     for (i = 0; i < 64; i++) {
-        n = recv(c->fd, buf, sizeof(buf), 0);
-        err = ngx_socket_errno;
 
-        if (n == -1 && err == NGX_EAGAIN) {
-            c->read->ready = 0;
+        if (s->front->bye) {
+            n = c->recv(c, buf, sizeof(buf));
+
+        } else {
+            /* below TLS: nobody looks at it */
+
+            n = recv(c->fd, buf, sizeof(buf), 0);
+            err = ngx_socket_errno;
+
+            if (n == -1 && err == NGX_EAGAIN) {
+                c->read->ready = 0;
+                n = NGX_AGAIN;
+            }
+        }
+
+        if (n == NGX_AGAIN) {
 
             return ngx_handle_read_event(c->read, 0) == NGX_OK ? NGX_AGAIN
                                                                 : NGX_ERROR;

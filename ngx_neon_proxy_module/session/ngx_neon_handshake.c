@@ -215,7 +215,9 @@ ngx_neon_handshake_head(ngx_neon_session_t *s)
         /* said before anything else is read: no client shall hang here */
 
         if (s->tls_required && !s->tls) {
-            return ngx_neon_session_error(s, NGX_NEON_REASON_TLS_REQUIRED);
+            return ngx_neon_session_error(s, s->framed
+                                     ? NGX_NEON_REASON_WEBSOCKET_INSECURE
+                                     : NGX_NEON_REASON_TLS_REQUIRED);
         }
 
         if (l->first.version >> 16 != 3) {
@@ -241,13 +243,13 @@ ngx_neon_handshake_ssl_request(ngx_neon_session_t *s)
 
     l = s->login;
 
-    if (s->tls || l->ssl_seen) {
+    if ((s->tls && s->front->starttls) || l->ssl_seen) {
         return ngx_neon_session_errorf(s, NGX_NEON_REASON_PROTOCOL,
                                        "unexpected SSLRequest");
     }
 
     l->ssl_seen = 1;
-    l->in.pos = l->in.last;
+    l->in.pos += NEON_PG_STARTUP_HEAD;
 
     if (ngx_neon_bytes_writer(s, &l->out, 1, &w) != NGX_OK) {
         return NGX_ERROR;
@@ -285,13 +287,13 @@ ngx_neon_handshake_gssenc_request(ngx_neon_session_t *s)
 
     l = s->login;
 
-    if (s->tls || l->gss_seen) {
+    if ((s->tls && s->front->starttls) || l->gss_seen) {
         return ngx_neon_session_errorf(s, NGX_NEON_REASON_PROTOCOL,
                                        "unexpected GSSENCRequest");
     }
 
     l->gss_seen = 1;
-    l->in.pos = l->in.last;
+    l->in.pos += NEON_PG_STARTUP_HEAD;
 
     if (ngx_neon_bytes_writer(s, &l->out, 1, &w) != NGX_OK) {
         return NGX_ERROR;

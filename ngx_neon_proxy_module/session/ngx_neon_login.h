@@ -166,7 +166,7 @@ void ngx_neon_login_timer_stop(ngx_neon_session_t *s);
 
 /* --- ngx_neon_client.c: the client before the relay --------------------- */
 
-/* exactly n bytes at in.pos, and none behind them is read */
+/* n bytes at in.pos; none behind them is read where TLS may follow */
 ngx_int_t ngx_neon_client_exact(ngx_neon_session_t *s, size_t n);
 
 /*

@@ -217,15 +217,24 @@ ngx_neon_relay_up(ngx_neon_session_t *s)
     rc = s->up.shut ? NGX_OK
                     : ngx_neon_relay_pipe(s, &s->up, s->client, s->compute);
 
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (s->framed && s->client_eof && !s->walk.terminate) {
+        ngx_set_socket_errno(0);
+        return ngx_neon_relay_lost(s, s->client);
+    }
+
     /* no read would tell of it: it ended, or the compute takes no more */
 
-    if (rc == NGX_OK && (s->client_eof || s->up.rest.data)
+    if ((s->client_eof || s->up.rest.data)
         && ngx_neon_relay_reset(s->client))
     {
         return ngx_neon_relay_lost(s, s->client);
     }
 
-    return rc;
+    return NGX_OK;
 }
 
 
@@ -246,6 +255,10 @@ static ngx_uint_t
 ngx_neon_relay_reset(ngx_connection_t *c)
 {
     struct pollfd  pfd;
+
+    if (c->read->error) {
+        return 1;
+    }
 
     pfd.fd = c->fd;
     pfd.events = 0;
@@ -389,7 +402,7 @@ ngx_neon_relay_write(ngx_neon_session_t *s, ngx_neon_pipe_t *p,
 
         size = last - pos;
 
-        if (dst->ssl && p == &s->down) {
+        if (dst->ssl && p == &s->down && !s->framed) {
             size = ngx_neon_relay_chunk(s, p, size);
         }
 

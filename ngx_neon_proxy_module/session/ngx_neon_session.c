@@ -56,6 +56,8 @@ ngx_neon_session_start(ngx_neon_session_t *s)
         return;
     }
 
+    s->login->server_name = s->host;
+
     ngx_neon_clock_run(s, &s->login->client_clock);
     ngx_neon_session_run(s);
 }

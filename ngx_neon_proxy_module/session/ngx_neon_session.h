@@ -50,6 +50,13 @@ typedef struct {
      */
     ngx_int_t           (*starttls)(ngx_neon_session_t *s);
 
+    /*
+     * Ends our side of a connection that does it with a message of its own,
+     * and may find the other's end behind c->recv; NULL: EOF is the end.
+     * NGX_AGAIN: it could not be written whole, a write event goes on.
+     */
+    ngx_int_t           (*bye)(ngx_neon_session_t *s);
+
     /* closes the client's connection and frees s with its pool */
     void                (*finish)(ngx_neon_session_t *s);
 } ngx_neon_front_t;
@@ -111,6 +118,8 @@ struct ngx_neon_session_s {
 
     /* empty until known; in the pool */
     ngx_str_t             endpoint;
+    ngx_str_t             host;               /* by the front: what names the
+                                                 endpoint in place of SNI */
     ngx_str_t             user;
     ngx_str_t             database;
     ngx_str_t             application_name;
@@ -141,6 +150,9 @@ struct ngx_neon_session_s {
     unsigned              direct_tls:1;
     unsigned              cleartext:1;        /* the front asks for cleartext
                                                  passwords at once */
+    unsigned              framed:1;           /* the client's leg has frames:
+                                                 its end ends both ways, and
+                                                 it makes its own records */
     unsigned              silent:1;           /* say nothing any more */
     unsigned              client_eof:1;       /* it will not send more */
     unsigned              cold:1;             /* the control plane was asked

@@ -231,6 +231,21 @@ neon_crypto_put_state(uint8_t out[NEON_SHA256_LEN], const SHA256_CTX *ctx)
 
 
 neon_rc_e
+neon_sha1(uint8_t out[NEON_SHA1_LEN], neon_str_t a, neon_str_t b)
+{
+    int      ok;
+    SHA_CTX  ctx;
+
+    ok = SHA1_Init(&ctx)
+         && SHA1_Update(&ctx, a.data, a.len)
+         && SHA1_Update(&ctx, b.data, b.len)
+         && SHA1_Final(out, &ctx);
+
+    return ok ? NEON_OK : NEON_ERROR;
+}
+
+
+neon_rc_e
 neon_md5_hex(uint8_t out[32], neon_str_t a, neon_str_t b)
 {
     int                ok;

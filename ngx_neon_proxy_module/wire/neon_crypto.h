@@ -13,6 +13,7 @@
 
 
 #define NEON_SHA256_LEN       32
+#define NEON_SHA1_LEN         20
 
 
 /*
@@ -29,6 +30,9 @@ neon_rc_e neon_hmac_sha256(uint8_t out[NEON_SHA256_LEN], neon_str_t key,
    0 are an error */
 neon_rc_e neon_pbkdf2_sha256(uint8_t out[NEON_SHA256_LEN],
     neon_str_t password, neon_str_t salt, uint32_t iterations);
+
+/* over the concatenation; for RFC 6455 only */
+neon_rc_e neon_sha1(uint8_t out[NEON_SHA1_LEN], neon_str_t a, neon_str_t b);
 
 /* lower-case hex of MD5 over the concatenation, 32 bytes, no NUL */
 neon_rc_e neon_md5_hex(uint8_t out[32], neon_str_t a, neon_str_t b);
