@@ -1,6 +1,6 @@
 /*
  * A cleartext password checked against a SCRAM verifier on nginx's thread
- * pool.
+ * pool, and a cache that shortens the next check of the same one.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -22,12 +22,37 @@ struct ngx_neon_kdf_s {
     neon_rc_e                  rc;
     neon_str_t                 password;
     neon_scram_keys_t          keys;
+    neon_scram_rest_t          rest;
     neon_scram_verifier_t      verifier;
 };
 
 
+/*
+ * The cache: sets of a few entries, found by StoredKey, which is another one
+ * where password, salt or iterations are.  It holds nothing that would let
+ * anybody log in.
+ */
+
+#define NGX_NEON_KDF_SETS    64               /* a power of two */
+#define NGX_NEON_KDF_WAYS    4
+#define NGX_NEON_KDF_TTL     60000            /* ms */
+
+typedef struct {
+    u_char                     stored_key[NEON_SCRAM_KEY_LEN];
+    neon_scram_rest_t          rest;
+    ngx_msec_t                 since;
+} ngx_neon_kdf_entry_t;
+
+
+static ngx_neon_kdf_entry_t
+    ngx_neon_kdf_cache[NGX_NEON_KDF_SETS][NGX_NEON_KDF_WAYS];
+
+
 static void ngx_neon_kdf_thread(void *data, ngx_log_t *log);
 static void ngx_neon_kdf_thread_handler(ngx_event_t *ev);
+static ngx_neon_kdf_entry_t *ngx_neon_kdf_set(
+    const neon_scram_verifier_t *verifier);
+static void ngx_neon_kdf_remember(ngx_neon_kdf_t *kdf);
 static void ngx_neon_kdf_free(ngx_neon_kdf_t *kdf);
 
 
@@ -90,7 +115,7 @@ ngx_neon_kdf_thread(void *data, ngx_log_t *log)
     ngx_neon_kdf_t  *kdf = data;
 
     kdf->rc = neon_scram_verify_password(&kdf->keys, &kdf->verifier,
-                                         kdf->password);
+                                         kdf->password, &kdf->rest);
 }
 
 
@@ -101,11 +126,92 @@ ngx_neon_kdf_thread_handler(ngx_event_t *ev)
 
     kdf = ev->data;
 
+    if (kdf->rc == NEON_OK && kdf->rest.valid) {
+        ngx_neon_kdf_remember(kdf);
+    }
+
     if (kdf->handler) {
         kdf->handler(kdf->data, kdf->rc, &kdf->keys);
     }
 
     ngx_neon_kdf_free(kdf);
+}
+
+
+static ngx_neon_kdf_entry_t *
+ngx_neon_kdf_set(const neon_scram_verifier_t *verifier)
+{
+    return ngx_neon_kdf_cache[verifier->stored_key[0]
+                              & (NGX_NEON_KDF_SETS - 1)];
+}
+
+
+ngx_int_t
+ngx_neon_kdf_cached(const neon_scram_verifier_t *verifier,
+    neon_str_t password, neon_scram_keys_t *keys)
+{
+    ngx_uint_t             i;
+    ngx_neon_kdf_entry_t  *e;
+
+    e = ngx_neon_kdf_set(verifier);
+
+    for (i = 0; i < NGX_NEON_KDF_WAYS; i++, e++) {
+
+        if (!e->rest.valid
+            || !neon_equal(e->stored_key, verifier->stored_key,
+                           NEON_SCRAM_KEY_LEN))
+        {
+            continue;
+        }
+
+        if (ngx_current_msec - e->since >= NGX_NEON_KDF_TTL) {
+            neon_wipe(e, sizeof(ngx_neon_kdf_entry_t));
+            return NGX_DECLINED;
+        }
+
+        return neon_scram_verify_rest(keys, verifier, password, &e->rest)
+               == NEON_OK ? NGX_OK : NGX_DECLINED;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* in place of the same one, a free one, or the oldest */
+
+static void
+ngx_neon_kdf_remember(ngx_neon_kdf_t *kdf)
+{
+    ngx_uint_t             i;
+    ngx_neon_kdf_entry_t  *e, *found;
+
+    e = ngx_neon_kdf_set(&kdf->verifier);
+    found = e;
+
+    for (i = 0; i < NGX_NEON_KDF_WAYS; i++, e++) {
+
+        if (neon_equal(e->stored_key, kdf->verifier.stored_key,
+                       NEON_SCRAM_KEY_LEN))
+        {
+            found = e;
+            break;
+        }
+
+        if (!found->rest.valid) {
+            continue;
+        }
+
+        if (!e->rest.valid
+            || (ngx_msec_int_t) (e->since - found->since) < 0)
+        {
+            found = e;
+        }
+    }
+
+    ngx_memcpy(found->stored_key, kdf->verifier.stored_key,
+               NEON_SCRAM_KEY_LEN);
+    found->rest = kdf->rest;
+    found->since = ngx_current_msec;
 }
 
 

@@ -32,6 +32,14 @@ ngx_neon_kdf_t *ngx_neon_kdf_start(ngx_neon_conf_t *conf, ngx_log_t *log,
     const neon_scram_verifier_t *verifier, neon_str_t password,
     ngx_neon_kdf_handler_pt handler, void *data);
 
+/*
+ * What the cache of this worker knows, in microseconds: NGX_OK and keys.
+ * NGX_DECLINED: nothing, or it is another password, which is for the thread to
+ * say, so that no time tells who has logged in of late.
+ */
+ngx_int_t ngx_neon_kdf_cached(const neon_scram_verifier_t *verifier,
+    neon_str_t password, neon_scram_keys_t *keys);
+
 /* the handler will not be called; the thread may still finish its work */
 void ngx_neon_kdf_cancel(ngx_neon_kdf_t *kdf);
 

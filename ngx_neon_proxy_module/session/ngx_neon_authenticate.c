@@ -266,6 +266,13 @@ ngx_neon_auth_kdf(ngx_neon_session_t *s)
     l = s->login;
 
     s->auth_method = "cleartext";
+
+    if (ngx_neon_kdf_cached(&l->verifier, l->password, &l->keys) == NGX_OK) {
+        l->kdf_rc = NEON_OK;
+        l->phase = NGX_NEON_AUTH_KDF;
+        return NGX_OK;
+    }
+
     ngx_neon_clock_run(s, &l->held_clock);
 
     l->kdf = ngx_neon_kdf_start(s->conf, s->log, &l->verifier, l->password,

@@ -43,6 +43,19 @@ typedef struct {
 } neon_scram_keys_t;
 
 
+/*
+ * The XOR of all rounds of PBKDF2 but the first NEON_SCRAM_REST_FROM.  Those it
+ * takes the password for, so this is neither a hash of it nor a key.
+ */
+
+#define NEON_SCRAM_REST_FROM      16
+
+typedef struct {
+    uint8_t           rounds[NEON_SCRAM_KEY_LEN];
+    unsigned          valid:1;            /* there are more rounds than that */
+} neon_scram_rest_t;
+
+
 /* SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey> */
 neon_rc_e neon_scram_verifier_parse(neon_scram_verifier_t *v, neon_str_t text);
 
@@ -58,10 +71,20 @@ neon_rc_e neon_scram_verifier_mock(neon_scram_verifier_t *v,
  * Checks a cleartext password against the verifier: PBKDF2, for a thread; a
  * second one only if the bytes do not match and hold what SASLprep maps (the
  * .c says how much of SASLprep is covered).  NEON_OK and keys, or NEON_AGAIN:
- * it does not match; NEON_ERROR: libcrypto.
+ * it does not match; NEON_ERROR: libcrypto.  *rest, where it is not NULL, is
+ * set if the password matches.
  */
 neon_rc_e neon_scram_verify_password(neon_scram_keys_t *keys,
-    const neon_scram_verifier_t *v, neon_str_t password);
+    const neon_scram_verifier_t *v, neon_str_t password,
+    neon_scram_rest_t *rest);
+
+/*
+ * The same in microseconds, with what an earlier check of a password against
+ * the same verifier left behind.  NEON_AGAIN: not that password.
+ */
+neon_rc_e neon_scram_verify_rest(neon_scram_keys_t *keys,
+    const neon_scram_verifier_t *v, neon_str_t password,
+    const neon_scram_rest_t *rest);
 
 
 /* --- server ------------------------------------------------------------ */

@@ -14,12 +14,28 @@
 #define NEON_SCRAM_PREP_MAX       1024
 
 
+typedef neon_rc_e (*neon_scram_verify_pt)(neon_scram_keys_t *keys,
+    const neon_scram_verifier_t *v, neon_str_t password,
+    neon_scram_rest_t *rest);
+
+
 static neon_rc_e neon_scram_verifier_until(neon_rd_t *r, uint8_t separator,
     neon_str_t *field);
 static neon_rc_e neon_scram_mock_bytes(uint8_t out[NEON_SHA256_LEN],
     neon_str_t secret, neon_str_t endpoint, neon_str_t role, const char *use);
 static neon_rc_e neon_scram_verify_bytes(neon_scram_keys_t *keys,
-    const neon_scram_verifier_t *v, neon_str_t password);
+    const neon_scram_verifier_t *v, neon_str_t password,
+    neon_scram_rest_t *rest);
+static neon_rc_e neon_scram_verify_mapped(neon_scram_keys_t *keys,
+    const neon_scram_verifier_t *v, neon_str_t password,
+    neon_scram_rest_t *rest, neon_scram_verify_pt verify);
+static neon_rc_e neon_scram_verify_rest_bytes(neon_scram_keys_t *keys,
+    const neon_scram_verifier_t *v, neon_str_t password,
+    neon_scram_rest_t *rest);
+static neon_rc_e neon_scram_verify_salted(neon_scram_keys_t *keys,
+    const neon_scram_verifier_t *v, const uint8_t salted[NEON_SHA256_LEN]);
+static void neon_scram_xor(uint8_t out[NEON_SHA256_LEN],
+    const uint8_t with[NEON_SHA256_LEN]);
 
 
 /* the format is in the PostgreSQL documentation, chapter "pg_authid" */
@@ -148,13 +164,42 @@ neon_scram_mock_bytes(uint8_t out[NEON_SHA256_LEN], neon_str_t secret,
 
 neon_rc_e
 neon_scram_verify_password(neon_scram_keys_t *keys,
-    const neon_scram_verifier_t *v, neon_str_t password)
+    const neon_scram_verifier_t *v, neon_str_t password,
+    neon_scram_rest_t *rest)
+{
+    if (rest) {
+        rest->valid = 0;
+    }
+
+    return neon_scram_verify_mapped(keys, v, password, rest,
+                                    neon_scram_verify_bytes);
+}
+
+
+neon_rc_e
+neon_scram_verify_rest(neon_scram_keys_t *keys,
+    const neon_scram_verifier_t *v, neon_str_t password,
+    const neon_scram_rest_t *rest)
+{
+    neon_scram_rest_t  copy;
+
+    copy = *rest;
+
+    return neon_scram_verify_mapped(keys, v, password, &copy,
+                                    neon_scram_verify_rest_bytes);
+}
+
+
+static neon_rc_e
+neon_scram_verify_mapped(neon_scram_keys_t *keys,
+    const neon_scram_verifier_t *v, neon_str_t password,
+    neon_scram_rest_t *rest, neon_scram_verify_pt verify)
 {
     uint8_t    mapped[NEON_SCRAM_PREP_MAX];
     neon_rc_e  rc;
     neon_wr_t  w;
 
-    rc = neon_scram_verify_bytes(keys, v, password);
+    rc = verify(keys, v, password, rest);
 
     if (rc != NEON_AGAIN) {
         return rc;
@@ -163,8 +208,7 @@ neon_scram_verify_password(neon_scram_keys_t *keys,
     neon_wr_init(&w, mapped, sizeof(mapped));
 
     if (neon_scram_prep_map(&w, password) == NEON_OK) {
-        rc = neon_scram_verify_bytes(keys, v,
-                                     neon_str(mapped, neon_wr_len(&w)));
+        rc = verify(keys, v, neon_str(mapped, neon_wr_len(&w)), rest);
     }
 
     neon_wipe(mapped, sizeof(mapped));
@@ -173,27 +217,74 @@ neon_scram_verify_password(neon_scram_keys_t *keys,
 }
 
 
+static neon_rc_e
+neon_scram_verify_bytes(neon_scram_keys_t *keys,
+    const neon_scram_verifier_t *v, neon_str_t password,
+    neon_scram_rest_t *rest)
+{
+    uint8_t     salted[NEON_SHA256_LEN];
+    neon_rc_e   rc;
+    neon_str_t  salt;
+
+    salt = neon_str(v->salt, v->salt_len);
+
+    rc = neon_pbkdf2_sha256(salted, password, salt, v->iterations);
+
+    if (rc == NEON_OK) {
+        rc = neon_scram_verify_salted(keys, v, salted);
+    }
+
+    if (rc == NEON_OK && rest && v->iterations > NEON_SCRAM_REST_FROM) {
+        rc = neon_pbkdf2_sha256(rest->rounds, password, salt,
+                                NEON_SCRAM_REST_FROM);
+        neon_scram_xor(rest->rounds, salted);
+        rest->valid = (rc == NEON_OK);
+    }
+
+    neon_wipe(salted, sizeof(salted));
+
+    return rc;
+}
+
+
+static neon_rc_e
+neon_scram_verify_rest_bytes(neon_scram_keys_t *keys,
+    const neon_scram_verifier_t *v, neon_str_t password,
+    neon_scram_rest_t *rest)
+{
+    uint8_t    salted[NEON_SHA256_LEN];
+    neon_rc_e  rc;
+
+    rc = neon_pbkdf2_sha256(salted, password, neon_str(v->salt, v->salt_len),
+                            NEON_SCRAM_REST_FROM);
+
+    if (rc == NEON_OK) {
+        neon_scram_xor(salted, rest->rounds);
+        rc = neon_scram_verify_salted(keys, v, salted);
+    }
+
+    neon_wipe(salted, sizeof(salted));
+
+    return rc;
+}
+
+
 /* RFC 5802, section 3 */
 
 static neon_rc_e
-neon_scram_verify_bytes(neon_scram_keys_t *keys,
-    const neon_scram_verifier_t *v, neon_str_t password)
+neon_scram_verify_salted(neon_scram_keys_t *keys,
+    const neon_scram_verifier_t *v, const uint8_t salted[NEON_SHA256_LEN])
 {
     int         equal;
-    uint8_t     salted[NEON_SHA256_LEN], stored_key[NEON_SCRAM_KEY_LEN];
+    uint8_t     stored_key[NEON_SCRAM_KEY_LEN];
     neon_rc_e   rc;
     neon_str_t  part;
 
     equal = 0;
     part = neon_str("Client Key", sizeof("Client Key") - 1);
 
-    rc = neon_pbkdf2_sha256(salted, password, neon_str(v->salt, v->salt_len),
-                            v->iterations);
-
-    if (rc == NEON_OK) {
-        rc = neon_hmac_sha256(keys->client_key,
-                              neon_str(salted, sizeof(salted)), &part, 1);
-    }
+    rc = neon_hmac_sha256(keys->client_key, neon_str(salted, NEON_SHA256_LEN),
+                          &part, 1);
 
     if (rc == NEON_OK) {
         rc = neon_sha256(stored_key, keys->client_key, NEON_SCRAM_KEY_LEN);
@@ -205,7 +296,6 @@ neon_scram_verify_bytes(neon_scram_keys_t *keys,
         memcpy(keys->server_key, v->server_key, NEON_SCRAM_KEY_LEN);
     }
 
-    neon_wipe(salted, sizeof(salted));
     neon_wipe(stored_key, sizeof(stored_key));
 
     if (!equal) {
@@ -217,4 +307,16 @@ neon_scram_verify_bytes(neon_scram_keys_t *keys,
     }
 
     return equal ? NEON_OK : NEON_AGAIN;
+}
+
+
+static void
+neon_scram_xor(uint8_t out[NEON_SHA256_LEN],
+    const uint8_t with[NEON_SHA256_LEN])
+{
+    size_t  i;
+
+    for (i = 0; i < NEON_SHA256_LEN; i++) {
+        out[i] ^= with[i];
+    }
 }

@@ -294,7 +294,7 @@ check(const char *verifier, neon_str_t password, unsigned mock,
 
     memset(keys, 0x5a, sizeof(neon_scram_keys_t));
 
-    return neon_scram_verify_password(keys, &v, password);
+    return neon_scram_verify_password(keys, &v, password, NULL);
 }
 
 
@@ -466,6 +466,63 @@ test_password_of_others(void **state)
 }
 
 
+/* what one check leaves shortens the next of that password, and no other's */
+
+static void
+test_rest(void **state)
+{
+    size_t                 i;
+    neon_str_t             password;
+    neon_scram_keys_t      keys, again;
+    neon_scram_rest_t      rest, other;
+    neon_scram_verifier_t  v;
+
+    (void) state;
+
+    memset(&other, 0, sizeof(other));
+
+    for (i = 0; i < NVECTORS; i++) {
+        password = vector_password(&scram_vectors[i]);
+
+        assert_int_equal(neon_scram_verifier_parse(&v,
+                                             str(scram_vectors[i].verifier)),
+                         NEON_OK);
+
+        assert_int_equal(neon_scram_verify_password(&keys, &v, password,
+                                                    &rest),
+                         scram_vectors[i].verify);
+        assert_int_equal(rest.valid, scram_vectors[i].verify == NEON_OK);
+
+        if (rest.valid) {
+            assert_int_equal(neon_scram_verify_rest(&again, &v, password,
+                                                    &rest),
+                             NEON_OK);
+            assert_memory_equal(&again, &keys, sizeof(keys));
+
+            assert_int_equal(neon_scram_verify_rest(&again, &v,
+                                                    str("something else"),
+                                                    &rest),
+                             NEON_AGAIN);
+            assert_no_keys(&again);
+
+            assert_int_equal(neon_scram_verify_rest(&again, &v, password,
+                                                    &other),
+                             NEON_AGAIN);
+            assert_no_keys(&again);
+
+            v.mock = 1;
+            assert_int_equal(neon_scram_verify_rest(&again, &v, password,
+                                                    &rest),
+                             NEON_AGAIN);
+
+            other = rest;
+        }
+
+        free((void *) password.data);
+    }
+}
+
+
 int
 main(void)
 {
@@ -479,7 +536,8 @@ main(void)
         cmocka_unit_test(test_password_of_postgres),
         cmocka_unit_test(test_password_of_a_mock_never_matches),
         cmocka_unit_test(test_wrong_password),
-        cmocka_unit_test(test_password_of_others)
+        cmocka_unit_test(test_password_of_others),
+        cmocka_unit_test(test_rest)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
