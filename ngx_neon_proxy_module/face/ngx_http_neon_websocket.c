@@ -80,7 +80,7 @@ ngx_http_neon_websocket_handler(ngx_http_request_t *r)
 
     rc = ngx_http_neon_websocket_check(r, &h);
 
-    if (rc != NGX_OK) {
+    if (rc != NGX_DECLINED) {
         return rc;
     }
 
@@ -174,7 +174,7 @@ ngx_http_neon_websocket_token(ngx_str_t *list, const char *token)
 }
 
 
-/* NGX_OK: upgrade it; else what was answered */
+/* NGX_DECLINED: nothing is wrong, upgrade it; else what was answered */
 
 static ngx_int_t
 ngx_http_neon_websocket_check(ngx_http_request_t *r,
@@ -224,7 +224,7 @@ ngx_http_neon_websocket_check(ngx_http_request_t *r,
                       "This origin may not connect (websocket_origins).\n");
     }
 
-    return NGX_OK;
+    return NGX_DECLINED;
 }
 
 
@@ -289,7 +289,10 @@ ngx_http_neon_websocket_refuse(ngx_http_request_t *r, ngx_uint_t status,
     cv.value.data = (u_char *) text;
     cv.value.len = ngx_strlen(text);
 
+    /* RFC 9113, section 8.2.2: HTTP/2 has no such header */
+
     if (status == NGX_HTTP_NEON_UPGRADE_REQUIRED
+        && r->http_version < NGX_HTTP_VERSION_20
         && ngx_http_neon_pages_header(r, "Upgrade", "websocket") != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
