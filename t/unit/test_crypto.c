@@ -1,5 +1,5 @@
 /*
- * SHA-256, HMAC, PBKDF2 and MD5 against published vectors; base64.
+ * SHA-256, HMAC, PBKDF2, SHA-1 and MD5 against published vectors; base64.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -187,6 +187,44 @@ test_pbkdf2(void **state)
 }
 
 
+/* FIPS 180-2, A.1 and A.2; wherever the two parts meet */
+
+static void
+test_sha1(void **state)
+{
+    size_t      i;
+    uint8_t     out[NEON_SHA1_LEN];
+    neon_str_t  s;
+
+    (void) state;
+
+    s = neon_str(NULL, 0);
+    assert_int_equal(neon_sha1(out, s, s), NEON_OK);
+    assert_hex(out, sizeof(out), "da39a3ee5e6b4b0d3255bfef95601890afd80709");
+
+    s = neon_str("abc", 3);
+
+    for (i = 0; i <= s.len; i++) {
+        assert_int_equal(neon_sha1(out, neon_str(s.data, i),
+                                   neon_str(s.data + i, s.len - i)),
+                         NEON_OK);
+        assert_hex(out, sizeof(out),
+                   "a9993e364706816aba3e25717850c26c9cd0d89d");
+    }
+
+    s = neon_str("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+                 56);
+
+    for (i = 0; i <= s.len; i++) {
+        assert_int_equal(neon_sha1(out, neon_str(s.data, i),
+                                   neon_str(s.data + i, s.len - i)),
+                         NEON_OK);
+        assert_hex(out, sizeof(out),
+                   "84983e441c3bd26ebaae4aa1f95129e5e54670f1");
+    }
+}
+
+
 static void
 test_md5_hex(void **state)
 {
@@ -355,6 +393,7 @@ main(void)
         cmocka_unit_test(test_hmac),
         cmocka_unit_test(test_hmac_over_parts_is_hmac_over_the_whole),
         cmocka_unit_test(test_pbkdf2),
+        cmocka_unit_test(test_sha1),
         cmocka_unit_test(test_md5_hex),
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_equal_and_wipe),
