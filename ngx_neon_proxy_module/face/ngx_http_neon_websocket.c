@@ -58,6 +58,7 @@ static u_char *ngx_http_neon_websocket_log(ngx_http_request_t *r,
 static const ngx_neon_front_t  ngx_http_neon_websocket_front = {
     ngx_string("ws"),
     NGX_NEON_FRONT_WS,
+    NGX_NEON_REASON_WEBSOCKET_INSECURE,
     NULL,
     ngx_http_neon_websocket_bye,
     ngx_http_neon_websocket_finish
@@ -69,12 +70,6 @@ ngx_http_neon_websocket_handler(ngx_http_request_t *r)
 {
     ngx_int_t                          rc;
     ngx_http_neon_websocket_headers_t  h;
-
-    rc = ngx_http_discard_request_body(r);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
 
     ngx_http_neon_websocket_headers(r, &h);
 
@@ -327,6 +322,12 @@ ngx_http_neon_websocket_accept(ngx_http_request_t *r, ngx_str_t *key)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
     r->headers_out.status = NGX_HTTP_SWITCHING_PROTOCOLS;
     ngx_str_set(&r->headers_out.status_line, "101 Switching Protocols");
     r->headers_out.content_length_n = -1;
@@ -479,7 +480,7 @@ ngx_http_neon_websocket_start(ngx_http_request_t *r)
 
     b->pos = b->last;
 
-    if (c->type == SOCK_STREAM && ngx_tcp_nodelay(c) != NGX_OK) {
+    if (ngx_tcp_nodelay(c) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -538,7 +539,6 @@ ngx_http_neon_websocket_bye(ngx_neon_session_t *s)
 static void
 ngx_http_neon_websocket_finish(ngx_neon_session_t *s)
 {
-    ngx_uint_t           linger;
     ngx_connection_t    *c;
     ngx_http_request_t  *r;
 
@@ -552,19 +552,11 @@ ngx_http_neon_websocket_finish(ngx_neon_session_t *s)
      * nginx reads on for a while, or the reset would overtake the Close.
      */
 
-    linger = ngx_neon_ws_closing(c) && !ngx_neon_ws_closed(c)
-             && s->state == NGX_NEON_STATE_FINISH && !c->read->eof
-             && !c->read->error && s->client_eof;
+    r->lingering_close = ngx_neon_ws_refused(c);
 
     ngx_neon_ws_remove(c);
 
-    if (linger) {
-        r->lingering_close = 1;
-        ngx_http_neon_websocket_close(r, NGX_OK);
-        return;
-    }
-
-    ngx_http_neon_websocket_close(r, NGX_ERROR);
+    ngx_http_neon_websocket_close(r, r->lingering_close ? NGX_OK : NGX_ERROR);
 }
 
 

@@ -46,6 +46,7 @@ static ngx_int_t ngx_stream_neon_init_ssl(ngx_conf_t *cf,
 static const ngx_neon_front_t  ngx_stream_neon_front = {
     ngx_string("tcp"),
     NGX_NEON_FRONT_TCP,
+    NGX_NEON_REASON_TLS_REQUIRED,
     ngx_stream_neon_starttls,
     NULL,
     ngx_stream_neon_finish

@@ -546,20 +546,9 @@ ngx_neon_ws_close(ngx_connection_t *c)
 
 
 ngx_uint_t
-ngx_neon_ws_closed(ngx_connection_t *c)
+ngx_neon_ws_refused(ngx_connection_t *c)
 {
-    ngx_neon_ws_t  *ws;
-
-    ws = ngx_neon_ws_get(c);
-
-    return ws->close_received && ws->close_sent && ws->control_len == 0;
-}
-
-
-ngx_uint_t
-ngx_neon_ws_closing(ngx_connection_t *c)
-{
-    return ngx_neon_ws_get(c)->close_sent;
+    return ngx_neon_ws_get(c)->in.reason != NULL;
 }
 
 

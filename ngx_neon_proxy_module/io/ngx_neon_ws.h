@@ -36,11 +36,8 @@ void ngx_neon_ws_flush(ngx_connection_t *c);
 /* says Close 1000 once; NGX_AGAIN: a write event goes on with it */
 ngx_int_t ngx_neon_ws_close(ngx_connection_t *c);
 
-/* both sides have said Close: nobody waits for anything */
-ngx_uint_t ngx_neon_ws_closed(ngx_connection_t *c);
-
-/* we said Close to a peer that may still be sending */
-ngx_uint_t ngx_neon_ws_closing(ngx_connection_t *c);
+/* the peer broke the protocol, was told so, and may still be sending */
+ngx_uint_t ngx_neon_ws_refused(ngx_connection_t *c);
 
 /* gives the connection its own functions back */
 void ngx_neon_ws_remove(ngx_connection_t *c);

@@ -215,9 +215,7 @@ ngx_neon_handshake_head(ngx_neon_session_t *s)
         /* said before anything else is read: no client shall hang here */
 
         if (s->tls_required && !s->tls) {
-            return ngx_neon_session_error(s, s->framed
-                                     ? NGX_NEON_REASON_WEBSOCKET_INSECURE
-                                     : NGX_NEON_REASON_TLS_REQUIRED);
+            return ngx_neon_session_error(s, s->front->insecure);
         }
 
         if (l->first.version >> 16 != 3) {

@@ -43,6 +43,7 @@ typedef struct ngx_neon_login_s    ngx_neon_login_t;
 typedef struct {
     ngx_str_t             name;               /* tcp, ws */
     ngx_neon_front_e      index;              /* in metrics and limits */
+    ngx_neon_reason_e     insecure;           /* where TLS is required */
 
     /*
      * In-band TLS, NULL: none.  NGX_OK: done; NGX_AGAIN: the front runs the

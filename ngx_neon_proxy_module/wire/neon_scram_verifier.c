@@ -14,24 +14,16 @@
 #define NEON_SCRAM_PREP_MAX       1024
 
 
-typedef neon_rc_e (*neon_scram_verify_pt)(neon_scram_keys_t *keys,
-    const neon_scram_verifier_t *v, neon_str_t password,
-    neon_scram_rest_t *rest);
-
-
 static neon_rc_e neon_scram_verifier_until(neon_rd_t *r, uint8_t separator,
     neon_str_t *field);
 static neon_rc_e neon_scram_mock_bytes(uint8_t out[NEON_SHA256_LEN],
     neon_str_t secret, neon_str_t endpoint, neon_str_t role, const char *use);
+static neon_rc_e neon_scram_verify(neon_scram_keys_t *keys,
+    const neon_scram_verifier_t *v, neon_str_t password,
+    const neon_scram_rest_t *known, neon_scram_rest_t *made);
 static neon_rc_e neon_scram_verify_bytes(neon_scram_keys_t *keys,
     const neon_scram_verifier_t *v, neon_str_t password,
-    neon_scram_rest_t *rest);
-static neon_rc_e neon_scram_verify_mapped(neon_scram_keys_t *keys,
-    const neon_scram_verifier_t *v, neon_str_t password,
-    neon_scram_rest_t *rest, neon_scram_verify_pt verify);
-static neon_rc_e neon_scram_verify_rest_bytes(neon_scram_keys_t *keys,
-    const neon_scram_verifier_t *v, neon_str_t password,
-    neon_scram_rest_t *rest);
+    const neon_scram_rest_t *known, neon_scram_rest_t *made);
 static neon_rc_e neon_scram_verify_salted(neon_scram_keys_t *keys,
     const neon_scram_verifier_t *v, const uint8_t salted[NEON_SHA256_LEN]);
 static void neon_scram_xor(uint8_t out[NEON_SHA256_LEN],
@@ -171,8 +163,7 @@ neon_scram_verify_password(neon_scram_keys_t *keys,
         rest->valid = 0;
     }
 
-    return neon_scram_verify_mapped(keys, v, password, rest,
-                                    neon_scram_verify_bytes);
+    return neon_scram_verify(keys, v, password, NULL, rest);
 }
 
 
@@ -181,25 +172,20 @@ neon_scram_verify_rest(neon_scram_keys_t *keys,
     const neon_scram_verifier_t *v, neon_str_t password,
     const neon_scram_rest_t *rest)
 {
-    neon_scram_rest_t  copy;
-
-    copy = *rest;
-
-    return neon_scram_verify_mapped(keys, v, password, &copy,
-                                    neon_scram_verify_rest_bytes);
+    return neon_scram_verify(keys, v, password, rest, NULL);
 }
 
 
 static neon_rc_e
-neon_scram_verify_mapped(neon_scram_keys_t *keys,
-    const neon_scram_verifier_t *v, neon_str_t password,
-    neon_scram_rest_t *rest, neon_scram_verify_pt verify)
+neon_scram_verify(neon_scram_keys_t *keys, const neon_scram_verifier_t *v,
+    neon_str_t password, const neon_scram_rest_t *known,
+    neon_scram_rest_t *made)
 {
     uint8_t    mapped[NEON_SCRAM_PREP_MAX];
     neon_rc_e  rc;
     neon_wr_t  w;
 
-    rc = verify(keys, v, password, rest);
+    rc = neon_scram_verify_bytes(keys, v, password, known, made);
 
     if (rc != NEON_AGAIN) {
         return rc;
@@ -208,7 +194,9 @@ neon_scram_verify_mapped(neon_scram_keys_t *keys,
     neon_wr_init(&w, mapped, sizeof(mapped));
 
     if (neon_scram_prep_map(&w, password) == NEON_OK) {
-        rc = verify(keys, v, neon_str(mapped, neon_wr_len(&w)), rest);
+        rc = neon_scram_verify_bytes(keys, v,
+                                     neon_str(mapped, neon_wr_len(&w)),
+                                     known, made);
     }
 
     neon_wipe(mapped, sizeof(mapped));
@@ -220,7 +208,7 @@ neon_scram_verify_mapped(neon_scram_keys_t *keys,
 static neon_rc_e
 neon_scram_verify_bytes(neon_scram_keys_t *keys,
     const neon_scram_verifier_t *v, neon_str_t password,
-    neon_scram_rest_t *rest)
+    const neon_scram_rest_t *known, neon_scram_rest_t *made)
 {
     uint8_t     salted[NEON_SHA256_LEN];
     neon_rc_e   rc;
@@ -228,39 +216,22 @@ neon_scram_verify_bytes(neon_scram_keys_t *keys,
 
     salt = neon_str(v->salt, v->salt_len);
 
-    rc = neon_pbkdf2_sha256(salted, password, salt, v->iterations);
+    rc = neon_pbkdf2_sha256(salted, password, salt,
+                            known ? NEON_SCRAM_REST_FROM : v->iterations);
+
+    if (rc == NEON_OK && known) {
+        neon_scram_xor(salted, known->rounds);
+    }
 
     if (rc == NEON_OK) {
         rc = neon_scram_verify_salted(keys, v, salted);
     }
 
-    if (rc == NEON_OK && rest && v->iterations > NEON_SCRAM_REST_FROM) {
-        rc = neon_pbkdf2_sha256(rest->rounds, password, salt,
+    if (rc == NEON_OK && made && v->iterations > NEON_SCRAM_REST_FROM) {
+        rc = neon_pbkdf2_sha256(made->rounds, password, salt,
                                 NEON_SCRAM_REST_FROM);
-        neon_scram_xor(rest->rounds, salted);
-        rest->valid = (rc == NEON_OK);
-    }
-
-    neon_wipe(salted, sizeof(salted));
-
-    return rc;
-}
-
-
-static neon_rc_e
-neon_scram_verify_rest_bytes(neon_scram_keys_t *keys,
-    const neon_scram_verifier_t *v, neon_str_t password,
-    neon_scram_rest_t *rest)
-{
-    uint8_t    salted[NEON_SHA256_LEN];
-    neon_rc_e  rc;
-
-    rc = neon_pbkdf2_sha256(salted, password, neon_str(v->salt, v->salt_len),
-                            NEON_SCRAM_REST_FROM);
-
-    if (rc == NEON_OK) {
-        neon_scram_xor(salted, rest->rounds);
-        rc = neon_scram_verify_salted(keys, v, salted);
+        neon_scram_xor(made->rounds, salted);
+        made->valid = (rc == NEON_OK);
     }
 
     neon_wipe(salted, sizeof(salted));
