@@ -547,6 +547,14 @@ eventually { ended() > $before } 'no pongs: the compute is free';
 $n->log_like(qr/client did not answer 2 WebSocket pings/,
              'no pongs: the log says so');
 
+# what nobody has read yet is an answer, too
+$cp->script(wake => { delay => 1 });
+$c = enter(path => '/ping');
+is($c->error_text, '', 'pings while the compute starts: logged in');
+is($c->value('hello'), 'hello', 'pings while the compute starts: a query');
+
+ends_well($c, 'pings while the compute starts');
+
 # the peer that is gone is one that answers nothing
 $before = cancels();
 $c = enter(path => '/ping', pong => 0);

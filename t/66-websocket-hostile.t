@@ -88,15 +88,22 @@ sub compute {
 my $insecure = "websocket_insecure on;\nwebsocket_ping off;\n";
 my $cp = $t->control_plane;
 
+# four pings while a compute does not read
+my $ping = 300 * $NeonTest::slow;
+my $pinged = "neon_proxy pinged {\nzone pinged 1m;\n" . $cp->directives
+             . "websocket_insecure on;\nwebsocket_ping ${ping}ms;\n}\n";
+
 my ($n, undef, $fc) = $t->front(
     control_plane => $cp, compute => \&compute, main => $insecure,
-    globals => "neon_proxy hasty {\nzone hasty 1m;\n" . $cp->directives
+    globals => $pinged . "neon_proxy hasty {\nzone hasty 1m;\n"
+               . $cp->directives
                . "${insecure}client_timeout 1s;\n}\n",
     http => <<"END");
 server {
     listen 127.0.0.1:$port;
     location / { neon_proxy_websocket main; }
     location /hasty { neon_proxy_websocket hasty; }
+    location /pinged { neon_proxy_websocket pinged; }
 }
 
 server {
@@ -421,10 +428,10 @@ enter(tls => 1)->close for 1 .. 3;
 upload('http');
 upload('https', tls => 1);
 
-# a compute that does not read
-$c = enter(database => 'late', timeout => 120);
+# a compute that does not read; what waits for it answers the pings
+$c = enter(database => 'late', timeout => 120, path => '/pinged');
 my $before = rss();
-my $sent = $c->send_until_blocked($bulk, 1);
+my $sent = $c->send_until_blocked($bulk, 4 * $ping / 1000);
 cmp_ok($sent, '<', BULK / 2, 'W13: a compute that does not read: it stops');
 flat(rss() - $before, 'W13: a compute that does not read');
 

@@ -561,6 +561,12 @@ ngx_neon_ws_ping_handler(ngx_event_t *ev)
     ws = ev->data;
     c = ws->connection;
 
+    /* what it said is an answer, also while nobody has the time to read it */
+
+    if (c->read->ready) {
+        ws->missed = 0;
+    }
+
     if (ws->missed == NGX_NEON_WS_MISSED) {
         ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
                       "client did not answer %ui WebSocket pings",

@@ -25,7 +25,7 @@
  * early..last was read already and stays where it is until it was received.
  * ping 0: none are sent; else one each `ping` ms, and a peer from which
  * nothing comes for two of them is gone: c->read->error is set, and its
- * handler called.
+ * handler called.  What came and was not read yet counts.
  */
 ngx_int_t ngx_neon_ws_install(ngx_connection_t *c, u_char *early,
     u_char *last, ngx_msec_t ping);
