@@ -80,6 +80,8 @@ END
               'burst=1000000 rate=1000000r/s' }
             qw/limit_connections limit_unknown/),
         'wake_notice off', 'wake_notice 1ms', 'wake_notice 1m',
+        'drain wait', 'drain idle', 'drain idle after=0',
+        'drain idle rate=off', 'drain idle rate=30r/m after=5m',
         'websocket_ping off', 'websocket_ping 1s', 'websocket_origins *',
         'websocket_insecure off'),
 );
@@ -164,6 +166,7 @@ my @bad = (
         [ mock_secret => 'random', '0123456789abcdef' ],
         [ limit_connections => 'off', 'rate=1r/s' ],
         [ limit_unknown => 'rate=1r/s', 'off' ],
+        [ drain => 'idle', 'wait' ],
         [ wake_notice => 'off', 'off' ], [ wake_notice => '1s', 'off' ],
         [ wake_notice => 'off', '1s' ], [ websocket_ping => 'off', '1s' ],
         [ websocket_insecure => 'on', 'off' ],
@@ -222,6 +225,14 @@ my @values = (
             [ 'rate=1r/s off', $limit ], [ 'rate=1r/s nodelay', $limit ]
         } qw/limit_connections limit_unknown/),
     map({ [ 'wake_notice', $_, $notice ] } 'on', '0', 'soon', '-1s', '""'),
+    map({ [ 'drain', $_, qr/wait, or idle after=TIME rate=Nr\/s/ ] }
+        'on', 'soon', 'idles'),
+    map({ [ 'drain', "idle $_", qr/after=TIME or rate=Nr\/s/ ] }
+        'burst=1', 'now'),
+    map({ [ 'drain', "idle after=$_", qr/a time, once/ ] }
+        '', 'soon', '-1s', '1s after=2s'),
+    map({ [ 'drain', "idle rate=$_", $rate ] }
+        '', '0r/s', '5', '1r/s rate=off', '1r/s rate=2r/s'),
     map({ [ 'websocket_ping', $_, $notice ] } 'on', '0', 'soon'),
     map({ [ 'websocket_origins', $_, qr/\* or origins like/ ] }
         'app.example.com', '://a', 'https://', 'https://a.example.com/'),

@@ -48,6 +48,23 @@ typedef struct {
 } ngx_neon_rate_t;
 
 
+/*
+ * What a worker that quits does with its idle sessions.  The members below
+ * `rate` are the worker's own, at run time: see ngx_neon_retire.h.
+ */
+
+typedef struct {
+    ngx_flag_t              idle;             /* 0: waits for them */
+    ngx_msec_t              after;            /* from the quit or reload */
+    ngx_neon_rate_t         rate;
+
+    ngx_queue_t             sessions;
+    ngx_event_t             event;
+    unsigned                begun:1;          /* the quit was heard of */
+    unsigned                active:1;         /* and `after` is over */
+} ngx_neon_drain_t;
+
+
 /* node_cache, secret_cache; size 0: off */
 
 typedef struct {
@@ -82,6 +99,8 @@ typedef struct {
 
     ngx_neon_rate_t         limit_connections;
     ngx_neon_rate_t         limit_unknown;
+
+    ngx_neon_drain_t        drain;
 
     ngx_array_t            *domains;          /* of ngx_str_t; NULL: "*" */
 

@@ -439,6 +439,18 @@ static const ngx_neon_reason_t  ngx_neon_reasons[NGX_NEON_REASONS] = {
         .retryable = 1
     },
 
+    [NGX_NEON_REASON_DRAINED] = {
+        .name = ngx_string("drained"),
+        .sqlstate = "57P01",
+        .message = "terminating connection due to administrator command",
+        .hint = "The proxy is restarting and the session was idle."
+                " Connect again.",
+        .status = 503,
+        .level = NGX_LOG_INFO,
+        .fault = NGX_NEON_FAULT_NOBODY,
+        .retryable = 1
+    },
+
     [NGX_NEON_REASON_INTERNAL] = {
         .name = ngx_string("internal"),
         .sqlstate = "XX000",

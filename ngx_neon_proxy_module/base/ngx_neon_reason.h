@@ -61,6 +61,7 @@ typedef enum {
     /* we */
     NGX_NEON_REASON_BUSY,               /* no connection slot, full queue */
     NGX_NEON_REASON_SHUTDOWN,
+    NGX_NEON_REASON_DRAINED,
     NGX_NEON_REASON_INTERNAL,
 
     NGX_NEON_REASONS

@@ -60,6 +60,10 @@ ngx_neon_block_create(ngx_conf_t *cf, ngx_str_t *name)
     conf->wake_notice = NGX_CONF_UNSET_MSEC;
     conf->limit_connections.rate = NGX_CONF_UNSET_UINT;
     conf->limit_unknown.rate = NGX_CONF_UNSET_UINT;
+    conf->drain.idle = NGX_CONF_UNSET;
+    conf->drain.after = NGX_CONF_UNSET_MSEC;
+    conf->drain.rate.rate = NGX_CONF_UNSET_UINT;
+    ngx_queue_init(&conf->drain.sessions);
     conf->compute_ssl = NGX_CONF_UNSET_UINT;
     conf->forward_parameters = NGX_CONF_UNSET_UINT;
     conf->tls_required = NGX_CONF_UNSET;
@@ -215,6 +219,13 @@ ngx_neon_block_defaults(ngx_neon_block_t *block)
         conf->limit_unknown.rate = 10 * 1000;
         conf->limit_unknown.burst = 300 * 1000;
     }
+
+    ngx_conf_init_value(conf->drain.idle, 0);
+    ngx_conf_init_msec_value(conf->drain.after, 30000);
+    ngx_conf_init_uint_value(conf->drain.rate.rate, 100 * 1000);
+
+    /* what timers of 1 ms let slip may be caught up with */
+    conf->drain.rate.burst = ngx_max(conf->drain.rate.rate / 10, 1000);
 
     ngx_neon_block_retry(&conf->wake_retry, 8, 100, 1600);
     ngx_neon_block_retry(&conf->connect_retry, 5, 200, 2000);

@@ -146,6 +146,13 @@ static ngx_command_t  ngx_neon_conf_commands[] = {
       offsetof(ngx_neon_conf_t, limit_unknown),
       NULL },
 
+    { ngx_string("drain"),
+      NGX_NEON_CONF|NGX_CONF_TAKE123,
+      ngx_neon_conf_set_drain,
+      0,
+      offsetof(ngx_neon_conf_t, drain),
+      NULL },
+
     { ngx_string("domains"),
       NGX_NEON_CONF|NGX_CONF_1MORE,
       ngx_neon_conf_domains,

@@ -21,6 +21,8 @@ static char *ngx_neon_conf_cache_param(ngx_neon_cache_conf_t *cache,
     ngx_str_t *value, ngx_uint_t negative);
 static char *ngx_neon_conf_rate_param(ngx_neon_rate_t *rate,
     ngx_str_t *value);
+static char *ngx_neon_conf_drain_param(ngx_neon_drain_t *drain,
+    ngx_str_t *value);
 
 
 char *
@@ -207,6 +209,68 @@ ngx_neon_conf_rate_param(ngx_neon_rate_t *rate, ngx_str_t *value)
     }
 
     return "off, or rate=Nr/s burst=N";
+}
+
+
+char *
+ngx_neon_conf_set_drain(ngx_conf_t *cf, ngx_command_t *cmd, void *c)
+{
+    char  *conf = c;
+
+    char              *form;
+    ngx_str_t         *value;
+    ngx_uint_t         i;
+    ngx_neon_drain_t  *drain;
+
+    drain = (ngx_neon_drain_t *) (conf + cmd->offset);
+    value = cf->args->elts;
+
+    if (drain->idle != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    drain->idle = (ngx_strcmp(value[1].data, "idle") == 0);
+
+    if (!drain->idle
+        && (ngx_strcmp(value[1].data, "wait") != 0 || cf->args->nelts > 2))
+    {
+        return ngx_neon_conf_bad(cf, &value[1], "wait, or idle after=TIME"
+                                 " rate=Nr/s");
+    }
+
+    for (i = 2; i < cf->args->nelts; i++) {
+        form = ngx_neon_conf_drain_param(drain, &value[i]);
+
+        if (form != NGX_CONF_OK) {
+            return ngx_neon_conf_bad(cf, &value[i], form);
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* NGX_CONF_OK or the accepted form */
+
+static char *
+ngx_neon_conf_drain_param(ngx_neon_drain_t *drain, ngx_str_t *value)
+{
+    if (ngx_strncmp(value->data, "after=", 6) == 0) {
+        return ngx_neon_conf_cache_time(&drain->after, value, 6, 1);
+    }
+
+    if (ngx_strcmp(value->data, "rate=off") == 0
+        && drain->rate.rate == NGX_CONF_UNSET_UINT)
+    {
+        drain->rate.rate = 0;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strncmp(value->data, "rate=", 5) == 0) {
+        return ngx_neon_conf_rate_param(&drain->rate, value);
+    }
+
+    return "after=TIME or rate=Nr/s";
 }
 
 

@@ -17,6 +17,7 @@
 char *ngx_neon_conf_set_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /* a slot of ngx_neon_rate_t: off, or rate=Nr/s burst=N */
+char *ngx_neon_conf_set_drain(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_neon_conf_set_rate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /* a slot of ngx_msec_t: off, or a time */

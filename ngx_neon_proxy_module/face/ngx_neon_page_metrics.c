@@ -382,12 +382,16 @@ static void
 ngx_neon_page_metrics_processes(ngx_neon_prometheus_t *m,
     const ngx_neon_snapshot_t *snapshot)
 {
+    uint64_t    sessions[2];
     ngx_uint_t  i, n[2];
 
     ngx_memzero(n, sizeof(n));
+    ngx_memzero(sessions, sizeof(sessions));
 
     for (i = 0; i < snapshot->nworkers; i++) {
         n[snapshot->workers[i].draining]++;
+        sessions[snapshot->workers[i].draining]
+            += snapshot->workers[i].sessions;
     }
 
     ngx_neon_prometheus_family(m, "neon_proxy_workers", "gauge",
@@ -398,6 +402,12 @@ ngx_neon_page_metrics_processes(ngx_neon_prometheus_t *m,
                             "neon_proxy_workers{%V,state=\"%s\"} %ui\n",
                             &m->proxy, ngx_neon_label_workers[i].name, n[i]);
     }
+
+    ngx_neon_prometheus_family(m, "neon_proxy_sessions_draining", "gauge",
+                               "Open sessions of workers that quit.");
+
+    ngx_neon_page_print(m->page, "neon_proxy_sessions_draining{%V} %uL\n",
+                        &m->proxy, sessions[1]);
 }
 
 

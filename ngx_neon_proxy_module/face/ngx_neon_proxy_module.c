@@ -9,6 +9,7 @@
 #include "ngx_neon_block.h"
 #include "ngx_neon_curl.h"
 #include "ngx_neon_drain.h"
+#include "ngx_neon_retire.h"
 #include "ngx_neon_zone.h"
 
 
@@ -234,6 +235,8 @@ ngx_neon_proxy_drain(void)
         if (zone->slot) {
             zone->slot->draining = 1;
         }
+
+        ngx_neon_retire_begin(proxy[i]);
     }
 }
 

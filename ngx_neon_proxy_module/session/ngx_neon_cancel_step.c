@@ -156,7 +156,7 @@ ngx_neon_cancel_end(ngx_neon_session_t *s, ngx_neon_canceled_e result,
         s->detail.len = ngx_strlen(detail);
     }
 
-    return NGX_DONE;
+    return NGX_ERROR;
 }
 
 
@@ -168,6 +168,9 @@ ngx_neon_cancel_orphan(ngx_neon_session_t *s)
     }
 
     ngx_neon_cancel_get(s->conf, s->cancel, &s->login->target);
+
+    /* what ended the relay may have been the timer */
+    s->timer.timedout = 0;
 
     /* a pooler in front of the compute forgets the key with the connection */
 

@@ -210,13 +210,15 @@ ngx_neon_finish_error(ngx_neon_session_t *s, u_char *buf)
         return 0;
     }
 
-    if (l) {
-        /* a login that failed in the end did not succeed in the middle */
-        if (l->greeting && !l->noticed) {
-            l->out.last = l->out.pos;
-        }
+    /* a login that failed in the end did not succeed in the middle */
 
-    } else if (!neon_pg_walk_boundary(&s->walk)) {
+    if (l && l->greeting && !l->noticed) {
+        l->out.last = l->out.pos;
+    }
+
+    /* in the middle of a message of the compute it would be part of that */
+
+    if (neon_pg_walk_left(&s->walk) != 0) {
         return 0;
     }
 

@@ -408,6 +408,7 @@ ngx_neon_link_handler(ngx_event_t *ev)
 
     if (pc->close) {
         /* worker_shutdown_timeout */
+        pc->close = 0;
         s->client->close = 1;
     }
 

@@ -10,9 +10,12 @@
 
 #include <poll.h>
 
+#include "ngx_neon_retire.h"
+
 
 #define NGX_NEON_RELAY_TURNS    8             /* reads before others' turn */
 #define NGX_NEON_RELAY_TIMER    (12 * 3600 * 1000)
+#define NGX_NEON_RELAY_STOP     2000          /* ms */
 #define NGX_NEON_RELAY_COUNT    (1024 * 1024) /* bytes that the metrics may be
                                                  behind */
 
@@ -139,6 +142,7 @@ ngx_neon_relay_begin(ngx_neon_session_t *s)
     ngx_neon_login_destroy(s);
 
     ngx_add_timer(&s->timer, NGX_NEON_RELAY_TIMER);
+    ngx_neon_retire_add(s);
 
     return NGX_OK;
 }
@@ -180,12 +184,22 @@ ngx_neon_relay_handler(ngx_neon_session_t *s, ngx_event_t *ev)
     ngx_int_t  rc;
 
     if (ev == &s->timer) {
-        /* nothing to do but to be there: it holds an exiting worker */
+
+        if (s->stopping) {
+            ngx_neon_relay_end(s);
+            return;
+        }
+
+        /* it has to be there: it holds an exiting worker */
         ngx_add_timer(&s->timer, NGX_NEON_RELAY_TIMER);
+        ngx_neon_retire_offer(s);
         return;
     }
 
-    if (ev == s->client->read || ev == s->compute->write) {
+    if (s->stopping) {
+        rc = ngx_neon_relay_down(s);
+
+    } else if (ev == s->client->read || ev == s->compute->write) {
         rc = ngx_neon_relay_up(s);
 
     } else {
@@ -203,9 +217,44 @@ ngx_neon_relay_handler(ngx_neon_session_t *s, ngx_event_t *ev)
         return;
     }
 
-    if (s->down.eof && s->down.rest.data == NULL) {
+    if (s->down.rest.data == NULL
+        && (s->down.eof || (s->stopping && neon_pg_walk_left(&s->walk) == 0)))
+    {
         ngx_neon_relay_end(s);
+        return;
     }
+
+    ngx_neon_retire_offer(s);
+}
+
+
+/*
+ * What the client gets ends with a whole message, where the compute sends the
+ * rest of it in time and the client takes it.
+ */
+
+void
+ngx_neon_relay_stop(ngx_neon_session_t *s)
+{
+    size_t  left;
+
+    if (s->stopping) {
+        return;
+    }
+
+    s->stopping = 1;
+    s->err = 0;
+    (void) ngx_neon_session_error(s, NGX_NEON_REASON_SHUTDOWN);
+
+    left = neon_pg_walk_left(&s->walk);
+
+    if (left == 0 || left == SIZE_MAX) {
+        ngx_neon_relay_end(s);
+        return;
+    }
+
+    ngx_add_timer(&s->timer, NGX_NEON_RELAY_STOP);
+    ngx_neon_relay_handler(s, s->compute->read);
 }
 
 
@@ -333,11 +382,21 @@ ngx_neon_relay_read(ngx_neon_session_t *s, ngx_neon_pipe_t *p,
     ngx_connection_t *src, ngx_connection_t *dst)
 {
     u_char   *buf;
+    size_t    size;
     ssize_t   n, written;
 
     buf = ngx_neon_relay_buffer;
+    size = NGX_NEON_RELAY_BUFFER;
 
-    n = src->recv(src, buf, NGX_NEON_RELAY_BUFFER);
+    if (s->stopping) {
+        size = ngx_min(size, neon_pg_walk_left(&s->walk));
+
+        if (size == 0) {
+            return NGX_AGAIN;
+        }
+    }
+
+    n = src->recv(src, buf, size);
 
     if (n == NGX_AGAIN) {
         return NGX_AGAIN;
@@ -508,7 +567,7 @@ ngx_neon_relay_end(ngx_neon_session_t *s)
 {
     /* nobody is left to read what the query still yields */
 
-    if (s->reason == NGX_NEON_REASON_CLIENT_RESET
+    if ((s->reason == NGX_NEON_REASON_CLIENT_RESET || s->stopping)
         && neon_pg_walk_busy(&s->walk)
         && ngx_neon_cancel_orphan(s) == NGX_OK)
     {

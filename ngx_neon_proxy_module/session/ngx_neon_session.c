@@ -9,6 +9,7 @@
 #include "neon_crypto.h"
 
 #include "ngx_neon_login.h"
+#include "ngx_neon_retire.h"
 
 
 typedef ngx_int_t (*ngx_neon_step_pt)(ngx_neon_session_t *s);
@@ -113,6 +114,10 @@ ngx_neon_session_set_state(ngx_neon_session_t *s, ngx_neon_state_e state)
         ngx_neon_session_log_end(s);
     }
 
+    if (s->retiring) {
+        ngx_neon_retire_remove(s);
+    }
+
     now = ngx_neon_usec();
 
     s->spent[s->state] += (uint32_t) (now - s->entered);
@@ -159,6 +164,12 @@ ngx_neon_session_event(ngx_neon_session_t *s, ngx_event_t *ev)
 
     if (s->client->close && s->state != NGX_NEON_STATE_FINISH) {
         s->client->close = 0;
+
+        if (s->state == NGX_NEON_STATE_RELAY) {
+            ngx_neon_relay_stop(s);
+            return;
+        }
+
         (void) ngx_neon_session_error(s, NGX_NEON_REASON_SHUTDOWN);
         ngx_neon_session_set_state(s, NGX_NEON_STATE_FINISH);
         ngx_neon_session_run(s);

@@ -133,6 +133,8 @@ struct ngx_neon_session_s {
     u_char                sqlstate[6];
     u_char                id[37];             /* UUID, NUL-terminated */
 
+    ngx_queue_t           retire;             /* in conf->drain.sessions */
+
     ngx_atomic_t         *gauge;              /* that counts it, or NULL */
     ngx_neon_cached_e     secret_cache;
     ngx_neon_cached_e     node_cache;
@@ -158,6 +160,9 @@ struct ngx_neon_session_s {
     unsigned              client_eof:1;       /* it will not send more */
     unsigned              cold:1;             /* the control plane was asked
                                                  to wake the compute */
+    unsigned              retiring:1;         /* `retire` is in a queue */
+    unsigned              stopping:1;         /* it ends with the compute's
+                                                 message under way */
     unsigned              measured:1;         /* its steps are in the
                                                  metrics */
 };
@@ -201,9 +206,12 @@ ngx_int_t ngx_neon_relay_step(ngx_neon_session_t *s);
 ngx_int_t ngx_neon_cancel_step(ngx_neon_session_t *s);
 ngx_int_t ngx_neon_finish_step(ngx_neon_session_t *s);
 
+/* worker_shutdown_timeout found it in the relay */
+void ngx_neon_relay_stop(ngx_neon_session_t *s);
+
 /*
- * The client of a running query is gone: has the query canceled on the way to
- * the end of the session.  NGX_DECLINED: it cannot be.
+ * The client of a running query is gone, or has to go: has the query canceled
+ * on the way to the end of the session.  NGX_DECLINED: it cannot be.
  */
 ngx_int_t ngx_neon_cancel_orphan(ngx_neon_session_t *s);
 

@@ -25,6 +25,7 @@ typedef enum {
     NGX_NEON_LIMIT_LOGIN = 'l',               /* by endpoint */
     NGX_NEON_LIMIT_WAKE = 'w',                /* by endpoint */
     NGX_NEON_LIMIT_CANCEL = 'c',              /* by subnet */
+    NGX_NEON_LIMIT_DRAIN = 'd',               /* one for all sessions */
     NGX_NEON_LIMIT_UNKNOWN = 'u'              /* by subnet: names that the
                                                  control plane did not know */
 } ngx_neon_limit_e;

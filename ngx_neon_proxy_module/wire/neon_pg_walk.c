@@ -73,8 +73,20 @@ int
 neon_pg_walk_boundary(const neon_pg_walk_t *w)
 {
     return w->client.left == 0 && w->client.nhead == 0
-           && w->compute.left == 0 && w->compute.nhead == 0
-           && !w->lost;
+           && neon_pg_walk_left(w) == 0;
+}
+
+
+size_t
+neon_pg_walk_left(const neon_pg_walk_t *w)
+{
+    if (w->lost) {
+        return SIZE_MAX;
+    }
+
+    return w->compute.nhead != 0 ? (size_t) NEON_PG_WALK_HEAD
+                                   - w->compute.nhead
+                                 : w->compute.left;
 }
 
 

@@ -75,8 +75,15 @@ void neon_pg_walk_compute(neon_pg_walk_t *w, const uint8_t *p, size_t n);
 /* late at times (blurred, lost), never early */
 int neon_pg_walk_idle(const neon_pg_walk_t *w);
 
-/* both streams stand between two messages: an ErrorResponse of ours fits */
+/* both streams stand between two messages */
 int neon_pg_walk_boundary(const neon_pg_walk_t *w);
+
+/*
+ * Bytes of the compute's message under way that are still to come, or of its
+ * header; 0: the stream stands between two, and an ErrorResponse of ours fits.
+ * Nobody knows where it stands: SIZE_MAX.
+ */
+size_t neon_pg_walk_left(const neon_pg_walk_t *w);
 
 /* work of the client is under way at the compute: worth a CancelRequest */
 int neon_pg_walk_busy(const neon_pg_walk_t *w);

@@ -74,6 +74,41 @@ bytes_and_chunks_agree(void **state)
 }
 
 
+/* what is left of the compute's message leads to a boundary, and only there */
+
+static void
+left(void **state)
+{
+    size_t          i;
+    neon_pg_walk_t  w;
+
+    static const uint8_t  rows[] = "D\0\0\0\7abcD\0\0\0\4D\0\0\0\5x";
+
+    static const size_t  want[] = { 0, 4, 3, 2, 1, 3, 2, 1,
+                                    0, 4, 3, 2, 1,
+                                    0, 4, 3, 2, 1, 1, 0 };
+
+    (void) state;
+
+    neon_pg_walk_init(&w, 'I');
+
+    for (i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+        assert_int_equal(neon_pg_walk_left(&w), want[i]);
+        neon_pg_walk_compute(&w, &rows[i], 1);
+    }
+
+    /* the client's own stream does not matter */
+
+    neon_pg_walk_init(&w, 'I');
+    neon_pg_walk_client(&w, (const uint8_t *) "Q\0\0\0", 4);
+    assert_int_equal(neon_pg_walk_left(&w), 0);
+
+    neon_pg_walk_compute(&w, (const uint8_t *) "Z\0\0\0\4", 5);
+    assert_true(w.lost);
+    assert_int_equal(neon_pg_walk_left(&w), SIZE_MAX);
+}
+
+
 static void
 boundaries(void **state)
 {
@@ -106,6 +141,7 @@ boundaries(void **state)
 
     neon_pg_walk_compute(&w, NULL, 0);
     assert_false(neon_pg_walk_boundary(&w));
+    assert_int_equal(neon_pg_walk_left(&w), 1);
 
     /* a message that breaks off in the very last chunk byte */
 
@@ -337,6 +373,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(bytes_and_chunks_agree),
+        cmocka_unit_test(left),
         cmocka_unit_test(boundaries),
         cmocka_unit_test(statuses),
         cmocka_unit_test(bodies_are_not_looked_at),
