@@ -26,6 +26,7 @@
 static ngx_int_t ngx_neon_zone_init(ngx_shm_zone_t *zone, void *data);
 static ngx_int_t ngx_neon_zone_check(ngx_shm_zone_t *zone,
     ngx_neon_zone_sh_t *sh);
+static void ngx_neon_zone_log_new(ngx_shm_zone_t *shm_zone);
 static void ngx_neon_zone_sizes(ngx_neon_conf_t *conf, ngx_uint_t *sizes);
 static ngx_int_t ngx_neon_zone_tables(ngx_neon_zone_t *zone, size_t size,
     const ngx_uint_t *sizes);
@@ -113,6 +114,7 @@ ngx_neon_zone_init(ngx_shm_zone_t *shm_zone, void *old_data)
     }
 
     zone->shpool->log_nomem = 0;
+    ngx_neon_zone_log_new(shm_zone);
 
     len = sizeof(" in neon zone \"\"") + shm_zone->shm.name.len;
     name = ngx_slab_alloc(zone->shpool, len);
@@ -132,6 +134,40 @@ ngx_neon_zone_init(ngx_shm_zone_t *shm_zone, void *old_data)
     zone->shpool->log_ctx = name;
 
     return NGX_OK;
+}
+
+
+/* at a reload ngx_cycle is still the one that is being replaced */
+
+static void
+ngx_neon_zone_log_new(ngx_shm_zone_t *shm_zone)
+{
+    ngx_uint_t        i;
+    ngx_shm_zone_t   *old;
+    ngx_list_part_t  *part;
+
+    for (part = (ngx_list_part_t *) &ngx_cycle->shared_memory.part;
+         part;
+         part = part->next)
+    {
+        old = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (old[i].tag == shm_zone->tag
+                && old[i].shm.name.len == shm_zone->shm.name.len
+                && ngx_strncmp(old[i].shm.name.data, shm_zone->shm.name.data,
+                               shm_zone->shm.name.len)
+                   == 0)
+            {
+                ngx_log_error(NGX_LOG_NOTICE, shm_zone->shm.log, 0,
+                              "neon zone \"%V\" has another size now: it"
+                              " starts empty, and sessions of old workers"
+                              " cannot be canceled any more",
+                              &shm_zone->shm.name);
+                return;
+            }
+        }
+    }
 }
 
 
