@@ -218,6 +218,12 @@ for my $path ('/', '/v1', '/v2', '/v1?address=ep-1.db.example.com:5432',
 }
 
 for my $case ([ 'a list in Connection', Connection => 'keep-alive, Upgrade' ],
+              [ 'two Connection', Connection => [ 'Upgrade', 'keep-alive' ] ],
+              [ 'two, the other way round',
+                Connection => [ 'keep-alive', 'x, Upgrade' ] ],
+              [ 'two Upgrade', Upgrade => [ 'websocket', 'h2c' ] ],
+              [ 'two Upgrade, the other way round',
+                Upgrade => [ 'h2c', 'websocket' ] ],
               [ 'capitals', Upgrade => 'WebSocket', Connection => 'upgrade' ],
               [ 'an Origin', Origin => 'https://anything.example' ],
               [ 'a subprotocol', 'Sec-WebSocket-Protocol' => 'a, b' ])
@@ -279,6 +285,16 @@ for my $case ([ 'a plain GET', 426, headers => \%none ],
               [ 'no Connection', 426, headers => { Connection => undef } ],
               [ 'Connection: close', 426, headers => { Connection =>
                                                        'close' } ],
+              [ 'two Connection', 426, headers => { Connection =>
+                    [ 'close', 'keep-alive, upgrades' ] } ],
+              [ 'two Upgrade', 426, headers => { Upgrade =>
+                    [ 'h2c', 'websockets' ] } ],
+              [ 'two keys', 400, headers => { 'Sec-WebSocket-Key' =>
+                    [ ('dGhlIHNhbXBsZSBub25jZQ==') x 2 ] } ],
+              [ 'two numbers', 400, headers => { 'Sec-WebSocket-Version' =>
+                    [ 8, 13 ] } ],
+              [ 'two origins', 400, headers => { Origin =>
+                    [ 'https://a.example', 'https://app.example.com' ] } ],
               [ 'no key', 400, headers => { 'Sec-WebSocket-Key' => undef } ],
               [ 'a key of 15 bytes', 400, headers => { 'Sec-WebSocket-Key' =>
                     'MTIzNDU2Nzg5MDEyMzQ1' } ],

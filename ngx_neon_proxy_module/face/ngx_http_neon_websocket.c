@@ -19,17 +19,22 @@
 
 
 typedef struct {
-    ngx_str_t     upgrade;
-    ngx_str_t     connection;
     ngx_str_t     key;
     ngx_str_t     version;
     ngx_str_t     origin;
+    ngx_uint_t    websocket;                  /* is in Upgrade */
+    ngx_uint_t    upgrade;                    /* is in Connection */
+    ngx_uint_t    repeated;                   /* one of those above */
 } ngx_http_neon_websocket_headers_t;
 
 
 static ngx_int_t ngx_http_neon_websocket_handler(ngx_http_request_t *r);
 static void ngx_http_neon_websocket_headers(ngx_http_request_t *r,
     ngx_http_neon_websocket_headers_t *h);
+static ngx_uint_t ngx_http_neon_websocket_is(ngx_str_t *name,
+    const char *other);
+static void ngx_http_neon_websocket_once(ngx_http_neon_websocket_headers_t *h,
+    ngx_str_t *known, ngx_str_t *value);
 static ngx_uint_t ngx_http_neon_websocket_token(ngx_str_t *list,
     const char *token);
 static ngx_int_t ngx_http_neon_websocket_check(ngx_http_request_t *r,
@@ -83,29 +88,16 @@ ngx_http_neon_websocket_handler(ngx_http_request_t *r)
 }
 
 
+/* Upgrade and Connection are lists, and may come in pieces */
+
 static void
 ngx_http_neon_websocket_headers(ngx_http_request_t *r,
     ngx_http_neon_websocket_headers_t *h)
 {
-    ngx_uint_t        i, n;
+    ngx_str_t        *name, *value;
+    ngx_uint_t        i;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *elts;
-
-    static const struct {
-        ngx_str_t     name;
-        size_t        offset;
-    } names[] = {
-        { ngx_string("upgrade"),
-          offsetof(ngx_http_neon_websocket_headers_t, upgrade) },
-        { ngx_string("connection"),
-          offsetof(ngx_http_neon_websocket_headers_t, connection) },
-        { ngx_string("sec-websocket-key"),
-          offsetof(ngx_http_neon_websocket_headers_t, key) },
-        { ngx_string("sec-websocket-version"),
-          offsetof(ngx_http_neon_websocket_headers_t, version) },
-        { ngx_string("origin"),
-          offsetof(ngx_http_neon_websocket_headers_t, origin) },
-    };
 
     ngx_memzero(h, sizeof(ngx_http_neon_websocket_headers_t));
 
@@ -113,18 +105,51 @@ ngx_http_neon_websocket_headers(ngx_http_request_t *r,
         elts = part->elts;
 
         for (i = 0; i < part->nelts; i++) {
-            for (n = 0; n < sizeof(names) / sizeof(names[0]); n++) {
-                if (elts[i].key.len == names[n].name.len
-                    && ngx_strncmp(elts[i].lowcase_key, names[n].name.data,
-                                   names[n].name.len)
-                       == 0)
-                {
-                    *(ngx_str_t *) ((u_char *) h + names[n].offset)
-                        = elts[i].value;
-                }
+            name = &elts[i].key;
+            value = &elts[i].value;
+
+            if (ngx_http_neon_websocket_is(name, "Upgrade")) {
+                h->websocket |= ngx_http_neon_websocket_token(value,
+                                                              "websocket");
+
+            } else if (ngx_http_neon_websocket_is(name, "Connection")) {
+                h->upgrade |= ngx_http_neon_websocket_token(value, "upgrade");
+
+            } else if (ngx_http_neon_websocket_is(name,
+                                                  "Sec-WebSocket-Key"))
+            {
+                ngx_http_neon_websocket_once(h, &h->key, value);
+
+            } else if (ngx_http_neon_websocket_is(name,
+                                                  "Sec-WebSocket-Version"))
+            {
+                ngx_http_neon_websocket_once(h, &h->version, value);
+
+            } else if (ngx_http_neon_websocket_is(name, "Origin")) {
+                ngx_http_neon_websocket_once(h, &h->origin, value);
             }
         }
     }
+}
+
+
+static ngx_uint_t
+ngx_http_neon_websocket_is(ngx_str_t *name, const char *other)
+{
+    return name->len == ngx_strlen(other)
+           && ngx_strncasecmp(name->data, (u_char *) other, name->len) == 0;
+}
+
+
+static void
+ngx_http_neon_websocket_once(ngx_http_neon_websocket_headers_t *h,
+    ngx_str_t *known, ngx_str_t *value)
+{
+    if (known->data) {
+        h->repeated = 1;
+    }
+
+    *known = *value;
 }
 
 
@@ -182,14 +207,20 @@ ngx_http_neon_websocket_check(ngx_http_request_t *r,
     if (r != r->main
         || r->method != NGX_HTTP_GET
         || r->http_version != NGX_HTTP_VERSION_11
-        || !ngx_http_neon_websocket_token(&h->upgrade, "websocket")
-        || !ngx_http_neon_websocket_token(&h->connection, "upgrade"))
+        || !h->websocket
+        || !h->upgrade)
     {
         return ngx_http_neon_websocket_refuse(r,
                       NGX_HTTP_NEON_UPGRADE_REQUIRED,
                       "This is a Postgres server for WebSocket clients, such"
                       " as npm @neondatabase/serverless.\n"
                       "Connect with a WebSocket client over HTTP/1.1.\n");
+    }
+
+    if (h->repeated) {
+        return ngx_http_neon_websocket_refuse(r, NGX_HTTP_BAD_REQUEST,
+                      "Sec-WebSocket-Key, Sec-WebSocket-Version or Origin"
+                      " came twice.\n");
     }
 
     if (h->version.len != 2 || ngx_strncmp(h->version.data, "13", 2) != 0) {

@@ -62,7 +62,7 @@ sub accept_of {
 
 
 # upgrade(host =>, path =>, method =>, http => '1.1', headers => { name =>
-# value, or undef for none }, early => bytes right behind the request):
+# value, values, or undef for none }, early => bytes right behind the request):
 # { status, headers, text, body }; frames begin where the status is 101
 
 sub upgrade {
@@ -83,11 +83,18 @@ sub upgrade {
     my $http = $o{http} // '1.1';
 
     $self->send_plain("$method $path HTTP/$http\r\n"
-        . join('', map { "$_: $headers{$_}\r\n" }
-                   grep { defined $headers{$_} } sort keys %headers)
+        . join('', map { header($_ => $headers{$_}) } sort keys %headers)
         . "\r\n" . ($o{early} // ''));
 
     return $self->{response} = $self->read_response;
+}
+
+
+sub header {
+    my ($name, $value) = @_;
+
+    return join '', map { defined $_ ? "$name: $_\r\n" : () }
+                    ref $value ? @$value : $value;
 }
 
 
