@@ -10,6 +10,7 @@ use NeonTest::WsClient;
 use NeonTest::Wire;
 
 use Digest::MD5 qw/md5_hex/;
+use JSON::PP qw/encode_json/;
 
 my $t = NeonTest->new;
 my ($port, $secure, $metrics) = map { $t->port } 1 .. 3;
@@ -570,6 +571,62 @@ is($c->error_text, '', 'pings while the compute starts: logged in');
 is($c->value('hello'), 'hello', 'pings while the compute starts: a query');
 
 ends_well($c, 'pings while the compute starts');
+
+# one that waits for its compute is heard; of a hanging call no other client
+# should have to wait for the end
+
+my $sleepers = 0;
+
+sub sleeper {
+    my ($answer, %o) = @_;
+
+    my $ep = 'ep-sleeper-' . ++$sleepers;
+
+    $cp->role($ep, alice => $t->{verifier});
+    $cp->endpoint($ep, address => $fc->address);
+    $cp->always(wake => $answer);
+
+    my $s = open_ws(%o, host => "$ep.db.example.com");
+    $s->send($startup . $password);
+    eventually { grep { encode_json($_) =~ /\b$ep\b/ } $cp->calls('wake') }
+        "$ep: it waits for its compute";
+
+    return $s;
+}
+
+for my $tls (0, {}) {
+    my $name = $tls ? 'https' : 'http';
+
+    for my $case ([ 'Close', sub { $_[0]->send_close(1001, 'bored') }, 1001 ],
+                  [ 'queries, Close', sub { $_[0]->send(query('x') x 9);
+                                            $_[0]->send_close(1000) }, 1000 ],
+                  [ 'text', sub { $_[0]->send_frame('x', opcode => 1) },
+                    1003 ])
+    {
+        my ($how, $leave, $code) = @$case;
+
+        $c = sleeper({ hang => 1 }, tls => $tls);
+        is_deeply(ping($c), \@payloads, "$name, $how: its pings are answered");
+        $leave->($c);
+        closed($c, "$name, $how, while it waits", $code);
+        $page->wait_for('sessions{proxy="main",front="ws"}', 0,
+                        "$name, $how, while it waits: the session");
+    }
+
+    # what it says meanwhile is in order, and has no limit
+    my @texts = map { $_ x 5000 } 'a' .. 'z';
+
+    $c = sleeper({ delay => 1 }, tls => $tls);
+    $c->send_plain(NeonTest::WsClient::fragments(query($_), 999,
+        between => NeonTest::WsClient::frame('ping', opcode => 9)))
+        for @texts;
+    $c->authenticate(password => 'unused');
+    is($c->error_text, '', "$name: queries of one that waits: a login");
+    ok(join(' ', map { $c->result->{rows}[0][0] } @texts) eq "@texts",
+       "$name: queries of one that waits: results");
+    ends_well($c, "$name: queries of one that waits");
+    $cp->always(wake => undef);
+}
 
 # the peer that is gone is one that answers nothing
 $before = cancels();

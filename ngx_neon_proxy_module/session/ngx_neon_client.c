@@ -8,11 +8,14 @@
 
 
 #define NGX_NEON_CLIENT_READ    1024
+#define NGX_NEON_CLIENT_AHEAD   4096          /* bytes held while it waits */
 
 
 static ngx_int_t ngx_neon_client_message(ngx_neon_session_t *s, size_t max,
     neon_str_t *body);
 static ngx_int_t ngx_neon_client_recv(ngx_neon_session_t *s, size_t n);
+static ngx_int_t ngx_neon_client_ahead(ngx_neon_session_t *s);
+static ngx_int_t ngx_neon_client_gone(ngx_neon_session_t *s);
 
 
 /*
@@ -167,9 +170,7 @@ ngx_neon_client_recv(ngx_neon_session_t *s, size_t n)
         return NGX_AGAIN;
     }
 
-    s->client_eof = 1;
-
-    return ngx_neon_session_error(s, NGX_NEON_REASON_CLIENT_GONE);
+    return ngx_neon_client_gone(s);
 }
 
 
@@ -210,7 +211,8 @@ ngx_neon_client_flush(ngx_neon_session_t *s)
 
 /*
  * The client is watched while we wait for others.  Bytes that it pipelined
- * stay in the kernel; only its end is looked for.
+ * stay in the kernel; only its end is looked for.  In frames that is a Close,
+ * and pings want their answers: some of these bytes are read.
  */
 
 ngx_int_t
@@ -225,21 +227,25 @@ ngx_neon_client_check(ngx_neon_session_t *s)
     rev = c->read;
 
     if (rev->error || c->error) {
-        goto gone;
+        return ngx_neon_client_gone(s);
+    }
+
+    if (s->framed && ngx_neon_client_ahead(s) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     if (rev->ready) {
 
 #if (NGX_HAVE_EPOLLRDHUP)
         if (rev->pending_eof) {
-            goto gone;
+            return ngx_neon_client_gone(s);
         }
 #endif
 
         n = recv(c->fd, &ch, 1, MSG_PEEK);
 
         if (n == 0 || (n == -1 && ngx_socket_errno != NGX_EAGAIN)) {
-            goto gone;
+            return ngx_neon_client_gone(s);
         }
 
         if ((ngx_event_flags & NGX_USE_LEVEL_EVENT) && rev->active && n > 0) {
@@ -262,9 +268,34 @@ ngx_neon_client_check(ngx_neon_session_t *s)
     }
 
     return NGX_OK;
+}
 
-gone:
 
+static ngx_int_t
+ngx_neon_client_ahead(ngx_neon_session_t *s)
+{
+    ngx_int_t          rc;
+    ngx_neon_bytes_t  *b;
+
+    b = &s->login->in;
+
+    while (s->client->read->ready
+           && b->last - b->pos < NGX_NEON_CLIENT_AHEAD)
+    {
+        rc = ngx_neon_client_recv(s, NGX_NEON_CLIENT_READ);
+
+        if (rc != NGX_OK) {
+            return rc == NGX_AGAIN ? NGX_OK : NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_neon_client_gone(ngx_neon_session_t *s)
+{
     s->client_eof = 1;
     s->err = 0;
     ngx_str_null(&s->detail);
