@@ -20,6 +20,7 @@ demo="$build openssl postgresql postgresql-client libnginx-mod-stream
 
 test="$demo clang cppcheck spin libcmocka-dev libio-socket-ssl-perl
       libmojolicious-perl libdbd-pg-perl python3-psycopg python3-asyncpg
+      python3-websockets python3-autobahn
       default-jdk-headless:javac libpostgresql-jdbc-java golang-go:go
       golang-github-lib-pq-dev nodejs:node npm:npm"
 
