@@ -232,7 +232,9 @@ for my $case ([ 'a list in Connection', Connection => 'keep-alive, Upgrade' ],
     my ($name, %headers) = @$case;
 
     $c = enter(headers => \%headers);
+    is($c->{response}{status}, 101, "W1: $name: 101");
     is($c->error_text, '', "W1: $name: a login");
+    is($c->value('hello'), 'hello', "W1: $name: a query");
     ok(!exists $c->{response}{headers}{'sec-websocket-protocol'},
        "W1: $name: no subprotocol");
     $c->close;
