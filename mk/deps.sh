@@ -16,13 +16,13 @@ build='gcc make perl binutils libc6-dev dpkg-dev nginx nginx-dev libssl-dev
        libpcre2-dev zlib1g-dev libcurl4-openssl-dev libyajl-dev'
 
 demo="$build openssl postgresql postgresql-client libnginx-mod-stream
-      ca-certificates python3:python3"
+      ca-certificates python3:python3 nodejs:node npm:npm"
 
 test="$demo clang cppcheck spin libcmocka-dev libio-socket-ssl-perl
       libmojolicious-perl libdbd-pg-perl python3-psycopg python3-asyncpg
       python3-websockets python3-autobahn
       default-jdk-headless:javac libpostgresql-jdbc-java golang-go:go
-      golang-github-lib-pq-dev nodejs:node npm:npm"
+      golang-github-lib-pq-dev"
 
 [ $# -gt 0 ] || set -- build demo test
 
@@ -113,8 +113,8 @@ case " $* " in
     *" test "*)  unpack_promtool ;;
 esac
 
-case " $packages " in
-    *" nodejs:node "*)
+case " $* " in
+    *" test "*)
         if [ -f "$top/t/js/package.json" ]; then
             lock=$top/t/js/package-lock.json
             stamp=$top/t/js/node_modules/.package-lock.json

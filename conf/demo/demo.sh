@@ -3,13 +3,15 @@
 # demo.sh start|stop|status: scale to zero on one machine.
 #
 # A PostgreSQL cluster of its own, the example control plane that starts and
-# stops it, and nginx with the module in front.  Nothing of the system's
-# postgresql and nginx services is touched.  Needs no root; when root runs it,
-# PostgreSQL and the control plane run as DEMO_USER.
+# stops it, and nginx with the module in front, for psql and for a page in the
+# browser.  Nothing of the system's postgresql and nginx services is touched.
+# Needs no root; when root runs it, PostgreSQL and the control plane run as
+# DEMO_USER.
 #
 #   DEMO_DIR           state and logs            (BUILD/demo)
 #   DEMO_PORT          of nginx                  (first free from 15432)
 #   DEMO_STATUS_PORT   of nginx's status page    (first free from 15482)
+#   DEMO_CONSOLE_PORT  of the SQL console        (first free from 15483)
 #   DEMO_CONTROL_PORT  of the control plane      (first free from 15532)
 #   DEMO_COMPUTE_PORT  of PostgreSQL             (first free from 15632)
 #   DEMO_IDLE          seconds until PostgreSQL is stopped  (60)
@@ -245,6 +247,8 @@ stop_all()
         as_compute "$pg_bindir/pg_ctl" -D "$var/data" -m fast -w -s -t 60 stop
         say "PostgreSQL ended"
     fi
+
+    remove_console
 }
 
 
@@ -272,7 +276,7 @@ choose_port()
     local port=${!1:-} last
 
     if [ -n "$port" ]; then
-        port_free "$port" \
+        port_free "$port" && [[ $chosen != *" $port "* ]] \
             || die "port $port cannot be used, it is taken or no number of a" \
                    "port: set $1 to another one"
 
@@ -280,7 +284,7 @@ choose_port()
         last=$(($2 + 99))
 
         for ((port = $2; port <= last; port++)); do
-            ! port_free "$port" || break
+            [[ $chosen == *" $port "* ]] || ! port_free "$port" || break
         done
 
         [ "$port" -le "$last" ] \
@@ -289,25 +293,30 @@ choose_port()
     fi
 
     printf -v "$1" %s "$port"
+    chosen="$chosen$port "
 }
 
 
 choose_settings()
 {
+    local chosen=' '
+
     choose_port DEMO_PORT 15432
     choose_port DEMO_STATUS_PORT 15482
+    choose_port DEMO_CONSOLE_PORT 15483
     choose_port DEMO_CONTROL_PORT 15532
     choose_port DEMO_COMPUTE_PORT 15632
 
     printf 'DEMO_%s=%s\n' PORT "$DEMO_PORT" \
         STATUS_PORT "$DEMO_STATUS_PORT" \
+        CONSOLE_PORT "$DEMO_CONSOLE_PORT" \
         CONTROL_PORT "$DEMO_CONTROL_PORT" \
         COMPUTE_PORT "$DEMO_COMPUTE_PORT" \
         IDLE "${DEMO_IDLE:=60}" > "$dir/settings"
 }
 
 
-# --- the three parts
+# --- the parts
 
 
 make_cluster()
@@ -457,6 +466,78 @@ make_certificate()
 }
 
 
+# The page of the console, where nginx's workers can read it: they run as
+# nobody when root starts them, and cannot enter /root.
+
+make_console()
+{
+    local page=$dir/console driver=$dir/npm/node_modules
+
+    driver=$driver/@neondatabase/serverless/index.mjs
+
+    remove_console
+    mkdir "$page"
+    chmod 755 "$page"
+
+    if [ "$EUID" -eq 0 ] && ! as_nobody test -r "$page/." 2> /dev/null; then
+        rmdir "$page"
+        ln -s "$(mktemp -d /var/tmp/neon-console.XXXXXX)" "$page"
+        chmod 755 "$page/."
+    fi
+
+    fetch_driver "$driver" || return 0
+
+    install -m 644 "$here"/../html/*.{html,css,js,svg} "$page/"
+    install -m 644 "$driver" "$page/serverless.js"
+}
+
+
+remove_console()
+{
+    rm -rf "$(readlink -f "$dir/console")" "$dir/console"
+}
+
+
+as_nobody()
+{
+    setpriv --reuid nobody --regid "$(id -g nobody)" --clear-groups "$@"
+}
+
+
+# once: what npm fetched is kept
+
+fetch_driver()
+{
+    local html=$here/../html npm=$dir/npm
+
+    if [ -f "$1" ] && cmp -s "$html/package-lock.json" \
+                             "$npm/package-lock.json"
+    then
+        return
+    fi
+
+    if ! command -v npm > /dev/null; then
+        say "no console: npm is missing"
+        return 1
+    fi
+
+    rm -rf "$npm"
+    mkdir "$npm"
+    cp "$html"/package*.json "$npm/"
+
+    say "fetching npm @neondatabase/serverless for the console"
+
+    if ! (cd "$npm" && timeout 180 npm ci --ignore-scripts --no-audit \
+              --no-fund --fetch-retries=1 --fetch-timeout=30000) \
+              > "$npm/log" 2>&1 < /dev/null 8>&- 9>&- \
+       || [ ! -f "$1" ]
+    then
+        say "no console: npm does not get it, see $npm/log"
+        return 1
+    fi
+}
+
+
 start_nginx()
 {
     local text load= run_as= modules
@@ -479,6 +560,8 @@ start_nginx()
     text=${text//@NGINX@/"$dir/nginx"}
     text=${text//@PORT@/"$DEMO_PORT"}
     text=${text//@STATUS_PORT@/"$DEMO_STATUS_PORT"}
+    text=${text//@CONSOLE_PORT@/"$DEMO_CONSOLE_PORT"}
+    text=${text//@CONSOLE@/"$(readlink -f "$dir/console")"}
     text=${text//@CONTROL_PORT@/"$DEMO_CONTROL_PORT"}
     printf '%s\n' "$text" > "$dir/nginx/nginx.conf"
 
@@ -562,6 +645,17 @@ In a browser, and for Prometheus:
 
 make demo-stop ends everything.
 TEXT
+
+    [ -f "$dir/console/index.html" ] || return 0
+
+    url="postgresql://demo:$(< "$dir/password")@ep-demo.localtest.me/demo"
+
+    cat <<TEXT
+
+To try it in a browser, open the SQL console:
+
+  http://127.0.0.1:$DEMO_CONSOLE_PORT/#$url
+TEXT
 }
 
 
@@ -613,6 +707,7 @@ start()
         configure_cluster
         start_control_plane
         sleep_compute
+        make_console
         start_nginx
     fi
 
