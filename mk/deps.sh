@@ -22,7 +22,8 @@ test="$demo clang cppcheck spin libcmocka-dev libio-socket-ssl-perl
       libmojolicious-perl libdbd-pg-perl python3-psycopg python3-asyncpg
       python3-websockets python3-autobahn
       default-jdk-headless:javac libpostgresql-jdbc-java golang-go:go
-      golang-github-lib-pq-dev"
+      golang-github-lib-pq-dev chromium:chromium
+      chromium-driver:chromedriver"
 
 [ $# -gt 0 ] || set -- build demo test
 
