@@ -59,6 +59,8 @@ my @good = (
         websocket_insecure     on;
         websocket_ping         10s;
         websocket_origins      https://app.example.com https://*.example.com;
+        websocket_tunnel       db.example.com:5432 *.db.example.com:5432-5440
+                               10.0.0.0/8:* [2001:db8::/32]:5432 127.0.0.1:1;
 END
     [ 'all kinds of endpoints' => <<"END" ],
         control_plane static;
@@ -83,7 +85,8 @@ END
         'drain wait', 'drain idle', 'drain idle after=0',
         'drain idle rate=off', 'drain idle rate=30r/m after=5m',
         'websocket_ping off', 'websocket_ping 1s', 'websocket_origins *',
-        'websocket_insecure off'),
+        'websocket_insecure off', 'websocket_tunnel off',
+        'websocket_tunnel *:*', 'websocket_tunnel off.example.com:1'),
 );
 
 for (@good) {
@@ -92,6 +95,21 @@ for (@good) {
 
     is($rc, 0, $name) or diag($log);
 }
+
+
+# what is allowed, and said to be dangerous
+
+for my $host ('*:*', '*:5432') {
+    my (undef, $log) = $t->nginx_test(main => "$http\nwebsocket_tunnel $host;");
+
+    like($log, qr/\[warn\] .*"\Q$host\E" in "websocket_tunnel" leads/,
+         "websocket_tunnel $host: a warning");
+}
+
+my (undef, $none) = $t->nginx_test(main =>
+                                   "$http\nwebsocket_tunnel *.a.example:*;");
+unlike($none, qr/\[warn\] .*websocket_tunnel/,
+       'websocket_tunnel *.a.example:*: none');
 
 
 # --- refused -------------------------------------------------------------
@@ -170,7 +188,9 @@ my @bad = (
         [ wake_notice => 'off', 'off' ], [ wake_notice => '1s', 'off' ],
         [ wake_notice => 'off', '1s' ], [ websocket_ping => 'off', '1s' ],
         [ websocket_insecure => 'on', 'off' ],
-        [ websocket_origins => '*', 'https://a.example.com' ]),
+        [ websocket_origins => '*', 'https://a.example.com' ],
+        [ websocket_tunnel => 'off', 'a:1' ],
+        [ websocket_tunnel => 'a:1', 'off' ]),
 );
 
 for (@bad) {
@@ -236,6 +256,10 @@ my @values = (
     map({ [ 'websocket_ping', $_, $notice ] } 'on', '0', 'soon'),
     map({ [ 'websocket_origins', $_, qr/\* or origins like/ ] }
         'app.example.com', '://a', 'https://', 'https://a.example.com/'),
+    map({ [ 'websocket_tunnel', $_, qr/off, or HOST:PORT where HOST is/ ] }
+        'on', '*', 'a', 'a:0', 'a:65536', 'a:5-4', '*.*:1', 'a.*:1', '::1:1',
+        '[::1]', '10.0.0.0/33:1', '127.1:1', 'a.:1', 'https://a:1',
+        '^.*$:5432', 'a:1 off', 'a:1 b', '""'),
 );
 
 for (@values) {

@@ -126,6 +126,8 @@ typedef struct {
     ngx_flag_t              websocket_insecure;
     ngx_msec_t              websocket_ping;   /* 0: off */
     ngx_array_t            *websocket_origins;   /* of ngx_str_t; NULL: any */
+    ngx_array_t            *websocket_tunnel;   /* of neon_hostport_pattern_t;
+                                                 NULL, empty: off */
 
     ngx_thread_pool_t      *threads;          /* PBKDF2, getaddrinfo */
 } ngx_neon_conf_t;

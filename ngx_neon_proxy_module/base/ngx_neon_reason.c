@@ -351,6 +351,18 @@ static const ngx_neon_reason_t  ngx_neon_reasons[NGX_NEON_REASONS] = {
         .retryable = 1
     },
 
+    [NGX_NEON_REASON_TUNNEL] = {
+        .name = ngx_string("tunnel"),
+        .sqlstate = "08006",
+        .message = "connection to server failed",
+        .hint = "Is a server running at that address, and does it accept"
+                " connections from this proxy?",
+        .status = 502,
+        .level = NGX_LOG_ERR,
+        .fault = NGX_NEON_FAULT_COMPUTE,
+        .retryable = 1
+    },
+
     [NGX_NEON_REASON_COMPUTE_TLS] = {
         .name = ngx_string("compute_tls"),
         .sqlstate = "08006",

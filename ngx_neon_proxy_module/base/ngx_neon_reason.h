@@ -51,6 +51,8 @@ typedef enum {
 
     /* the compute */
     NGX_NEON_REASON_COMPUTE_UNREACHABLE,
+    NGX_NEON_REASON_TUNNEL,             /* nor the server that a raw tunnel
+                                           was to lead to */
     NGX_NEON_REASON_COMPUTE_TLS,
     NGX_NEON_REASON_COMPUTE_AUTH,
     NGX_NEON_REASON_COMPUTE_PROTOCOL,

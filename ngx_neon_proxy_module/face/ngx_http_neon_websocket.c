@@ -10,6 +10,7 @@
 #include "neon_ws.h"
 
 #include "ngx_http_neon_pages.h"
+#include "ngx_http_neon_tunnel.h"
 #include "ngx_neon_session.h"
 #include "ngx_neon_tls.h"
 #include "ngx_neon_ws.h"
@@ -200,6 +201,9 @@ static ngx_int_t
 ngx_http_neon_websocket_check(ngx_http_request_t *r,
     ngx_http_neon_websocket_headers_t *h)
 {
+    ngx_int_t                  rc;
+    const char                *text;
+    ngx_neon_node_t           *node;
     ngx_http_neon_loc_conf_t  *nlcf;
 
     nlcf = ngx_http_get_module_loc_conf(r, ngx_http_neon_module);
@@ -250,7 +254,15 @@ ngx_http_neon_websocket_check(ngx_http_request_t *r,
                       "This origin may not connect (websocket_origins).\n");
     }
 
-    return NGX_DECLINED;
+    text = NULL;
+
+    rc = ngx_http_neon_tunnel(r, nlcf->conf, &node, &text);
+
+    if (text) {
+        return ngx_http_neon_websocket_refuse(r, rc, text);
+    }
+
+    return rc == NGX_OK ? NGX_DECLINED : rc;
 }
 
 
@@ -476,6 +488,8 @@ static ngx_int_t
 ngx_http_neon_websocket_start(ngx_http_request_t *r)
 {
     ngx_buf_t                 *b;
+    ngx_int_t                  rc;
+    const char                *text;
     ngx_connection_t          *c;
     ngx_neon_session_t        *s;
     ngx_http_neon_loc_conf_t  *nlcf;
@@ -523,6 +537,12 @@ ngx_http_neon_websocket_start(ngx_http_request_t *r)
     s->front_data = r;
     s->host = r->headers_in.server;
 
+    rc = ngx_http_neon_tunnel(r, nlcf->conf, &s->tunnel, &text);
+
+    if (rc != NGX_OK && rc != NGX_DECLINED) {
+        return NGX_ERROR;
+    }
+
     s->tls = (c->ssl != NULL);
     s->tls_required = !nlcf->conf->websocket_insecure;
     s->cleartext = 1;
@@ -563,7 +583,22 @@ ngx_http_neon_websocket_event_handler(ngx_event_t *ev)
 static ngx_int_t
 ngx_http_neon_websocket_bye(ngx_neon_session_t *s)
 {
-    return ngx_neon_ws_close(s->client);
+    u_char      reason[NEON_WS_CONTROL_MAX];
+    ngx_uint_t  code;
+
+    /* a Postgres error went out before, and a good end has no reason */
+
+    if (s->tunnel == NULL || s->reason == NGX_NEON_REASON_NONE) {
+        return ngx_neon_ws_close(s->client, NEON_WS_NORMAL, "");
+    }
+
+    code = s->reason == NGX_NEON_REASON_SHUTDOWN ? NEON_WS_GOING_AWAY
+                                                 : NEON_WS_ERROR;
+
+    (void) ngx_snprintf(reason, sizeof(reason), "%V%Z", &s->error);
+    reason[sizeof(reason) - 1] = '\0';
+
+    return ngx_neon_ws_close(s->client, code, (char *) reason);
 }
 
 

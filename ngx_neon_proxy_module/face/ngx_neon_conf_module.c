@@ -272,6 +272,13 @@ static ngx_command_t  ngx_neon_conf_commands[] = {
       offsetof(ngx_neon_conf_t, websocket_origins),
       NULL },
 
+    { ngx_string("websocket_tunnel"),
+      NGX_NEON_CONF|NGX_CONF_1MORE,
+      ngx_neon_conf_set_tunnel,
+      0,
+      offsetof(ngx_neon_conf_t, websocket_tunnel),
+      NULL },
+
     { ngx_string("kdf_threads"),
       NGX_NEON_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,

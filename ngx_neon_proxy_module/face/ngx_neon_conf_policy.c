@@ -6,6 +6,8 @@
 
 #include "ngx_neon_conf_policy.h"
 
+#include "neon_hostport.h"
+
 #include "ngx_neon_conf.h"
 #include "ngx_neon_conf_value.h"
 
@@ -385,6 +387,60 @@ ngx_neon_conf_set_origins(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
         origin = ngx_array_push(*origins);
         *origin = value[i];
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_neon_conf_set_tunnel(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char  *p = conf;
+
+    ngx_str_t                *value;
+    ngx_uint_t                i;
+    ngx_array_t             **patterns;
+    neon_hostport_pattern_t  *pattern;
+
+    patterns = (ngx_array_t **) (p + cmd->offset);
+
+    if (*patterns) {
+        return "is duplicate";
+    }
+
+    *patterns = ngx_array_create(cf->pool, cf->args->nelts,
+                                 sizeof(neon_hostport_pattern_t));
+    if (*patterns == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        return NGX_CONF_OK;
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        pattern = ngx_array_push(*patterns);
+
+        if (neon_hostport_pattern_parse(pattern, neon_str(value[i].data,
+                                                          value[i].len))
+            != NEON_OK)
+        {
+            return ngx_neon_conf_bad(cf, &value[i], "off, or HOST:PORT where"
+                                     " HOST is db.example.com, *.example.com,"
+                                     " 10.0.0.1, 10.0.0.0/8, [2001:db8::/32]"
+                                     " or *, and PORT 5432, 5432-5440 or *");
+        }
+
+        if (pattern->kind == NEON_HOSTPORT_ANY) {
+            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                               "\"%V\" in \"websocket_tunnel\" leads clients"
+                               " to every host that nginx can reach, this one"
+                               " included", &value[i]);
+        }
     }
 
     return NGX_CONF_OK;

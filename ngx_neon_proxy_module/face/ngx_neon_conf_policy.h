@@ -29,6 +29,10 @@ char *ngx_neon_conf_set_msec_or_off(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_neon_conf_set_origins(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
+/* a slot of ngx_array_t *: patterns of neon_hostport.h; empty for "off" */
+char *ngx_neon_conf_set_tunnel(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
 /* a slot of ngx_str_t, empty for "random" */
 char *ngx_neon_conf_set_mock_secret(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

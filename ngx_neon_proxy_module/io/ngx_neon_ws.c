@@ -117,6 +117,11 @@ ngx_neon_ws_install(ngx_connection_t *c, u_char *early, u_char *last,
     c->recv = ngx_neon_ws_recv;
     c->send = ngx_neon_ws_send;
 
+    if (early != last) {
+        /* no event will tell of it */
+        c->read->ready = 1;
+    }
+
     return NGX_OK;
 }
 
@@ -528,7 +533,7 @@ ngx_neon_ws_flush(ngx_connection_t *c)
 
 
 ngx_int_t
-ngx_neon_ws_close(ngx_connection_t *c)
+ngx_neon_ws_close(ngx_connection_t *c, ngx_uint_t code, const char *reason)
 {
     ngx_neon_ws_t  *ws;
 
@@ -539,7 +544,7 @@ ngx_neon_ws_close(ngx_connection_t *c)
         return NGX_ERROR;
     }
 
-    ngx_neon_ws_queue_close(ws, NEON_WS_NORMAL, "");
+    ngx_neon_ws_queue_close(ws, code, reason);
 
     return ngx_neon_ws_write_control(c, ws);
 }

@@ -33,8 +33,9 @@ ngx_int_t ngx_neon_ws_install(ngx_connection_t *c, u_char *early,
 /* for each write event, before the handler: control frames that wait */
 void ngx_neon_ws_flush(ngx_connection_t *c);
 
-/* says Close 1000 once; NGX_AGAIN: a write event goes on with it */
-ngx_int_t ngx_neon_ws_close(ngx_connection_t *c);
+/* says Close, once; NGX_AGAIN: a write event goes on with it */
+ngx_int_t ngx_neon_ws_close(ngx_connection_t *c, ngx_uint_t code,
+    const char *reason);
 
 /* the peer broke the protocol, was told so, and may still be sending */
 ngx_uint_t ngx_neon_ws_refused(ngx_connection_t *c);

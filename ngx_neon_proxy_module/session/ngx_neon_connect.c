@@ -379,6 +379,11 @@ ngx_neon_connect_failed(ngx_neon_session_t *s, ngx_neon_reason_e reason,
 
     ngx_neon_login_timer_stop(s);
     ngx_neon_link_close(s);
+
+    if (s->tunnel) {
+        return ngx_neon_tunnel_failed(s);
+    }
+
     ngx_neon_connect_count(s);
 
     if (ngx_neon_connect_again(s, failure)) {

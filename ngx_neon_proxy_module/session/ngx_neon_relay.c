@@ -90,7 +90,12 @@ ngx_neon_relay_begin(ngx_neon_session_t *s)
 
     l = s->login;
 
-    neon_pg_walk_init(&s->walk, l->ready);
+    if (s->tunnel) {
+        neon_pg_walk_blind(&s->walk);
+
+    } else {
+        neon_pg_walk_init(&s->walk, l->ready);
+    }
 
     /* what came behind ReadyForQuery leaves with it */
 
@@ -271,6 +276,12 @@ ngx_neon_relay_up(ngx_neon_session_t *s)
     }
 
     if (s->framed && s->client_eof && !s->walk.terminate) {
+
+        if (s->tunnel && !ngx_neon_relay_reset(s->client)) {
+            /* whether it also said so inside is not seen */
+            return NGX_ERROR;
+        }
+
         ngx_set_socket_errno(0);
         return ngx_neon_relay_lost(s, s->client);
     }

@@ -47,7 +47,13 @@ ngx_neon_session_start(ngx_neon_session_t *s)
 
     ngx_neon_session_id(s);
     ngx_neon_count_start(s);
-    ngx_neon_session_set_state(s, NGX_NEON_STATE_HANDSHAKE);
+
+    if (s->tunnel) {
+        /* before it is entered, so that no time counts for another step */
+        s->state = NGX_NEON_STATE_CONNECT;
+    }
+
+    ngx_neon_session_set_state(s, s->state);
 
     if (ngx_neon_login_create(s) != NGX_OK) {
         s->silent = 1;
@@ -57,9 +63,14 @@ ngx_neon_session_start(ngx_neon_session_t *s)
         return;
     }
 
-    s->login->server_name = s->host;
+    if (s->tunnel) {
+        ngx_neon_tunnel_begin(s);
 
-    ngx_neon_clock_run(s, &s->login->client_clock);
+    } else {
+        s->login->server_name = s->host;
+        ngx_neon_clock_run(s, &s->login->client_clock);
+    }
+
     ngx_neon_session_run(s);
 }
 
@@ -80,7 +91,9 @@ ngx_neon_session_run(ngx_neon_session_t *s)
             return;
 
         case NGX_OK:
-            ngx_neon_session_set_state(s, state + 1);
+            ngx_neon_session_set_state(s, s->tunnel
+                                          ? ngx_neon_tunnel_next(state)
+                                          : state + 1);
             break;
 
         case NGX_DECLINED:
@@ -209,9 +222,16 @@ ngx_neon_session_timer_handler(ngx_event_t *ev)
         return;
     }
 
-    (void) ngx_neon_session_error(s, l->clock == &l->client_clock
-                                     ? NGX_NEON_REASON_CLIENT_TIMEOUT
-                                     : NGX_NEON_REASON_WAKE_TIMEOUT);
+    if (s->tunnel) {
+        s->err = NGX_ETIMEDOUT;
+        (void) ngx_neon_tunnel_failed(s);
+
+    } else {
+        (void) ngx_neon_session_error(s, l->clock == &l->client_clock
+                                         ? NGX_NEON_REASON_CLIENT_TIMEOUT
+                                         : NGX_NEON_REASON_WAKE_TIMEOUT);
+    }
+
     ngx_neon_session_set_state(s, NGX_NEON_STATE_FINISH);
     ngx_neon_session_run(s);
 }

@@ -97,6 +97,12 @@ struct ngx_neon_session_s {
 
     ngx_neon_login_t     *login;              /* NULL in the relay */
 
+    /*
+     * By the front, NULL: none.  Where the client wants to be led, by bytes
+     * that are not ours to understand: see ngx_neon_tunnel.c.
+     */
+    ngx_neon_node_t      *tunnel;
+
     ngx_neon_state_e      state;
     ngx_neon_reason_e     reason;
 
@@ -214,6 +220,15 @@ void ngx_neon_relay_stop(ngx_neon_session_t *s);
  * on the way to the end of the session.  NGX_DECLINED: it cannot be.
  */
 ngx_int_t ngx_neon_cancel_orphan(ngx_neon_session_t *s);
+
+
+/* --- ngx_neon_tunnel.c: a session that is a raw tunnel ------------------ */
+
+void ngx_neon_tunnel_begin(ngx_neon_session_t *s);
+ngx_neon_state_e ngx_neon_tunnel_next(ngx_neon_state_e state);
+
+/* there is no connection, s->err or s->detail say why; NGX_ERROR */
+ngx_int_t ngx_neon_tunnel_failed(ngx_neon_session_t *s);
 
 
 /* --- ngx_neon_count.c: what a session adds to the metrics ---------------- */

@@ -61,6 +61,15 @@ neon_pg_walk_init(neon_pg_walk_t *w, uint8_t status)
 }
 
 
+void
+neon_pg_walk_blind(neon_pg_walk_t *w)
+{
+    neon_pg_walk_init(w, 0);
+
+    w->lost = 1;
+}
+
+
 int
 neon_pg_walk_idle(const neon_pg_walk_t *w)
 {

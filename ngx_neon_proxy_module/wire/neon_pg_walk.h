@@ -69,6 +69,9 @@ typedef struct {
 /* the state right behind the first ReadyForQuery */
 void neon_pg_walk_init(neon_pg_walk_t *w, uint8_t status);
 
+/* streams of which nothing is known: they pass, never idle, never bounded */
+void neon_pg_walk_blind(neon_pg_walk_t *w);
+
 void neon_pg_walk_client(neon_pg_walk_t *w, const uint8_t *p, size_t n);
 void neon_pg_walk_compute(neon_pg_walk_t *w, const uint8_t *p, size_t n);
 

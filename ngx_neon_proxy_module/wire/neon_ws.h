@@ -29,10 +29,12 @@
 
 /* section 7.4.1 */
 #define NEON_WS_NORMAL          1000
+#define NEON_WS_GOING_AWAY      1001
 #define NEON_WS_PROTOCOL        1002
 #define NEON_WS_UNSUPPORTED     1003
 #define NEON_WS_NO_STATUS       1005          /* never on the wire */
 #define NEON_WS_BAD_UTF8        1007
+#define NEON_WS_ERROR           1011
 
 
 typedef enum {

@@ -360,6 +360,27 @@ absurd_numbers_of_requests(void **state)
 
 
 static void
+a_blind_one_sees_nothing(void **state)
+{
+    neon_pg_walk_t  w;
+
+    (void) state;
+
+    neon_pg_walk_init(&w, 'I');
+    neon_pg_walk_blind(&w);
+
+    /* what would end a session, and what would make it idle */
+
+    pass(&w, 1, 'X', 0, 0);
+    pass(&w, 0, 'Z', 'I', 0);
+
+    assert_false(w.terminate);
+    assert_false(neon_pg_walk_idle(&w));
+    assert_false(neon_pg_walk_boundary(&w));
+}
+
+
+static void
 there_is_one_per_idle_session(void **state)
 {
     (void) state;
@@ -380,6 +401,7 @@ main(void)
         cmocka_unit_test(senseless_streams_are_lost),
         cmocka_unit_test(unknown_messages),
         cmocka_unit_test(absurd_numbers_of_requests),
+        cmocka_unit_test(a_blind_one_sees_nothing),
         cmocka_unit_test(there_is_one_per_idle_session),
     };
 

@@ -19,7 +19,7 @@ use File::Path qw/make_path remove_tree/;
 
 use NeonTest::Process;
 
-my $version = 1;
+my $version = 2;
 my $dir;
 
 my @leaves = (
@@ -96,7 +96,8 @@ sub leaf {
             '-out', "$path.csr");
 
     NeonTest::spew("$path.ext", 'subjectAltName='
-                   . join(',', map { "DNS:$_" } @names) . "\n");
+                   . join(',', map { "DNS:$_" } @names) . "\n"
+                   . "extendedKeyUsage=serverAuth\n");
     openssl('x509', '-req', '-in', "$path.csr", '-days', 30,
             '-extfile', "$path.ext", '-out', "$path.crt",
             $name eq 'ed' ? ('-signkey', "$path.key") : ('-sha256', @sign));
