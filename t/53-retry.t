@@ -20,6 +20,7 @@
 use lib 't/lib';
 use NeonTest;
 use NeonTest::ControlPlane;
+use NeonTest::Wire;
 
 use IO::Socket::INET;
 use Time::HiRes qw/time/;
@@ -280,6 +281,27 @@ for my $code (qw/57P03 08006 3D000/) {
     };
     ($c) = play("$code behind AuthenticationOk", 'W', 'Y', $code);
     passed_on("$code behind AuthenticationOk", $c, C => $code, M => 'no');
+}
+
+# and it is the compute that was expected, whatever it says
+for my $case ([ 'rubbish', 'HTTP/1.1 400 Bad Request' ],
+              [ 'a message of no length', "S\0\0\0\0" ],
+              [ 'a row', message('D', "\0\0") ],
+              [ 'AuthenticationOk once more', message('R', pack 'N', 0) ],
+              [ 'a ReadyForQuery without its status', message('Z', '') ],
+              [ 'BackendKeyData cut short', message('K', "\0\0") ])
+{
+    my ($what, $bytes) = @$case;
+
+    # it stays: one who asks again would be told the same
+    $does{Y} = sub {
+        $_[0]->startup or return;
+        $_[0]->auth(0);
+        $_[0]->send($bytes);
+        $_[0]->hang;
+    };
+    ($c) = play("$what behind AuthenticationOk", 'W', 'Y', '08006');
+    like($c->error->{M}, qr/malformed message/, "$what: the message");
 }
 
 

@@ -656,6 +656,11 @@ ngx_neon_login_malformed(ngx_neon_session_t *s, char *what)
     s->detail.data = (u_char *) what;
     s->detail.len = ngx_strlen(what);
 
+    if (s->login->authenticated) {
+        /* it let us in: no other is there, and it would say the same again */
+        return ngx_neon_session_error(s, NGX_NEON_REASON_COMPUTE_PROTOCOL);
+    }
+
     ngx_log_error(NGX_LOG_INFO, s->log, 0, "%s", what);
 
     /* something else may be at a re-used address */
