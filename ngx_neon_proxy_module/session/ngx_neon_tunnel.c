@@ -26,12 +26,12 @@ ngx_neon_tunnel_next(ngx_neon_state_e state)
 
 
 /*
- * It was said when the WebSocket was open, and not by an HTTP status before:
- * no browser and no driver shows that one.  An ErrorResponse fits here and
- * nowhere later, as the server has said nothing yet: who speaks Postgres in
- * clear reads it as the answer to its startup packet, who began with
- * SSLRequest knows at least that it was refused.  All others have the Close
- * behind it, with the same text.
+ * The client is told inside its WebSocket, and not by an HTTP status in place
+ * of the 101: no browser and no driver shows that one.  An ErrorResponse fits
+ * here and nowhere later, as the server has said nothing yet: who speaks
+ * Postgres in clear reads it as the answer to its startup packet, who began
+ * with SSLRequest knows at least that it was refused.  All others have the
+ * Close behind it, with the same text.
  *
  * Nothing is tried again: there is no control plane that could wake what is
  * at the address, and its owner did not ask for patience.
