@@ -1,9 +1,11 @@
 /*
  * A PostgreSQL client that costs little: many sessions in one process, plain,
- * with in-band TLS (SSLRequest) or TLS from the first byte.
+ * with in-band TLS (SSLRequest) or TLS from the first byte, and in WebSockets.
  *
- *   load [-t none|inband|direct] [-e endpoint] [-u user] [-w password]
+ *   load [-t none|inband|direct] [-W] [-e endpoint] [-u user] [-w password]
  *        [-d database] [-c sessions] port
+ *
+ * With -W the endpoint is named by Host (and SNI), not in the options.
  *
  * It opens the sessions, says "ready", and then obeys its standard input:
  *
@@ -12,12 +14,18 @@
  *   copy SQL         COPY TO STDOUT on the first session
  *   login N          N logins one after the other, closed at once
  *   refused N        as login, and each has to be refused
+ *   first N          -W only: N times connect, and login and first query in
+ *                    one message, one after the other
+ *   idle N           -W only: N seconds, in which only pings may come
  *
- * and answers "done NUMBER": queries, bytes or logins.  Any surprise ends it
- * with a message.  The server's certificate is not verified.
+ * and answers "done NUMBER": queries, bytes, logins or seconds; behind that of
+ * `first` come microseconds to the query's result, one number for each.  Any
+ * surprise ends it with a message.  The server's certificate is not verified.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+
+#include "load.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -27,21 +35,15 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/ssl.h>
 
 
 #define BUFFER  (256 * 1024)
 #define NONCE   "AAAAAAAAAAAAAAAAAAAAAAAA"
-
-
-typedef struct {
-    int               fd;
-    SSL              *ssl;                   /* NULL: plain */
-} conn_t;
 
 
 typedef struct {
@@ -52,39 +54,9 @@ typedef struct {
 
 static const char     *tls = "none", *endpoint, *user = "postgres";
 static const char     *password = "", *database = "app";
-static int             port;
+static int             port, websocket;
 static SSL_CTX        *ctx;
 static unsigned char   buffer[BUFFER];
-
-
-static void
-fail(const char *what, const void *text, size_t len)
-{
-    fprintf(stderr, "load: %s: %.*s\n", what, (int) len,
-            (const char *) (text ? text : ""));
-    exit(1);
-}
-
-
-static void
-put32(unsigned char *p, size_t n)
-{
-    uint32_t  v;
-
-    v = htonl((uint32_t) n);
-    memcpy(p, &v, 4);
-}
-
-
-static uint32_t
-get32(const unsigned char *p)
-{
-    uint32_t  v;
-
-    memcpy(&v, p, 4);
-
-    return ntohl(v);
-}
 
 
 /* --- bytes ---------------------------------------------------------------- */
@@ -92,29 +64,30 @@ get32(const unsigned char *p)
 static size_t
 receive(conn_t *c, unsigned char *p, size_t n)
 {
-    ssize_t  rc;
-
-    rc = c->ssl ? SSL_read(c->ssl, p, (int) n) : recv(c->fd, p, n, 0);
-
-    return rc > 0 ? (size_t) rc : 0;
+    return c->ws ? ws_receive(c, p, n) : receive_plain(c, p, n);
 }
 
 
 static void
 transmit(conn_t *c, const unsigned char *p, size_t n)
 {
-    ssize_t  rc;
-
-    while (n != 0) {
-        rc = c->ssl ? SSL_write(c->ssl, p, (int) n) : send(c->fd, p, n, 0);
-
-        if (rc <= 0) {
-            fail("the connection broke while writing", NULL, 0);
-        }
-
-        p += rc;
-        n -= (size_t) rc;
+    if (c->ws) {
+        ws_transmit(c, p, n);
+        return;
     }
+
+    transmit_plain(c, p, n);
+}
+
+
+static size_t
+put_message(unsigned char *p, int tag, const void *body, size_t n)
+{
+    p[0] = (unsigned char) tag;
+    put32(p + 1, n + 4);
+    memcpy(p + 5, body, n);
+
+    return n + 5;
 }
 
 
@@ -123,11 +96,7 @@ message(conn_t *c, int tag, const void *body, size_t n)
 {
     unsigned char  p[4096];
 
-    p[0] = (unsigned char) tag;
-    put32(p + 1, n + 4);
-    memcpy(p + 5, body, n);
-
-    transmit(c, p, n + 5);
+    transmit(c, p, put_message(p, tag, body, n));
 }
 
 
@@ -272,55 +241,42 @@ scram(conn_t *c)
 }
 
 
-static void
-startup(conn_t *c)
+static size_t
+put_startup(unsigned char *p, size_t size)
 {
-    int            i, n;
-    unsigned char  p[1024];
-    const char    *params[] = { "user", user, "database", database,
-                                "options", endpoint };
+    int          i, n;
+    const char  *params[] = { "user", user, "database", database,
+                              "options", endpoint };
 
     n = 8;
     put32(p + 4, 196608);
 
-    for (i = 0; i < (endpoint ? 6 : 4); i++) {
-        n += snprintf((char *) p + n, sizeof(p) - (size_t) n - 1, "%s%s",
+    for (i = 0; i < (endpoint && !websocket ? 6 : 4); i++) {
+        n += snprintf((char *) p + n, size - (size_t) n - 1, "%s%s",
                       i == 5 ? "endpoint=" : "", params[i]) + 1;
     }
 
     p[n++] = '\0';
     put32(p, (size_t) n);
 
-    transmit(c, p, (size_t) n);
+    return (size_t) n;
 }
 
 
 static void
-connect_to(conn_t *c)
+startup(conn_t *c)
 {
-    int                 on = 1;
-    char                name[256], answer;
-    unsigned char       p[8];
-    struct sockaddr_in  sin = { .sin_family = AF_INET };
+    unsigned char  p[1024];
 
-    sin.sin_port = htons((uint16_t) port);
-    sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    transmit(c, p, put_startup(p, sizeof(p)));
+}
 
-    c->ssl = NULL;
-    c->fd = socket(AF_INET, SOCK_STREAM, 0);
 
-    if (c->fd == -1
-        || connect(c->fd, (struct sockaddr *) &sin, sizeof(sin)) == -1)
-    {
-        perror("load: connect");
-        exit(1);
-    }
-
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-
-    if (strcmp(tls, "none") == 0) {
-        return;
-    }
+static void
+start_tls(conn_t *c, const char *name)
+{
+    char           answer;
+    unsigned char  p[8];
 
     if (strcmp(tls, "inband") == 0) {
         put32(p, 8);
@@ -334,12 +290,46 @@ connect_to(conn_t *c)
 
     c->ssl = SSL_new(ctx);
     SSL_set_fd(c->ssl, c->fd);
-    snprintf(name, sizeof(name), "%s.db.example.com",
-             endpoint ? endpoint : "ep-1");
     SSL_set_tlsext_host_name(c->ssl, name);
 
     if (SSL_connect(c->ssl) != 1) {
         fail("TLS handshake failed", NULL, 0);
+    }
+}
+
+
+static void
+connect_to(conn_t *c)
+{
+    int                 on = 1;
+    char                name[256];
+    struct sockaddr_in  sin = { .sin_family = AF_INET };
+
+    sin.sin_port = htons((uint16_t) port);
+    sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+
+    c->ssl = NULL;
+    c->ws = NULL;
+    c->fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    if (c->fd == -1
+        || connect(c->fd, (struct sockaddr *) &sin, sizeof(sin)) == -1)
+    {
+        perror("load: connect");
+        exit(1);
+    }
+
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+
+    snprintf(name, sizeof(name), "%s.db.example.com",
+             endpoint ? endpoint : "ep-1");
+
+    if (strcmp(tls, "none") != 0) {
+        start_tls(c, name);
+    }
+
+    if (websocket) {
+        ws_upgrade(c, name);
     }
 }
 
@@ -357,17 +347,37 @@ login(conn_t *c)
 
     tag = await(c, "RZE", &reply);
 
-    if (tag == 'R') {
-
-        if (get32(reply.data) != 10) {
-            fail("neither trust nor SCRAM", NULL, 0);
-        }
-
-        scram(c);
-        tag = await(c, "ZE", &reply);
+    if (tag != 'R') {
+        return tag;
     }
 
-    return tag;
+    switch (get32(reply.data)) {
+
+    case 3: /* AuthenticationCleartextPassword */
+        message(c, 'p', password, strlen(password) + 1);
+        break;
+
+    case 10: /* AuthenticationSASL */
+        scram(c);
+        break;
+
+    default:
+        fail("neither trust nor SCRAM nor a password in clear", NULL, 0);
+    }
+
+    return await(c, "ZE", &reply);
+}
+
+
+static void
+hang_up(conn_t *c)
+{
+    if (c->ssl) {
+        SSL_free(c->ssl);
+    }
+
+    free(c->ws);
+    close(c->fd);
 }
 
 
@@ -376,12 +386,15 @@ leave(conn_t *c)
 {
     message(c, 'X', NULL, 0);
 
-    if (c->ssl) {
-        SSL_shutdown(c->ssl);
-        SSL_free(c->ssl);
+    while (c->ws && receive(c, buffer, BUFFER) != 0) {
+        /* up to its Close */
     }
 
-    close(c->fd);
+    if (c->ssl) {
+        SSL_shutdown(c->ssl);
+    }
+
+    hang_up(c);
 }
 
 
@@ -405,14 +418,66 @@ run_login(unsigned long n, int expected)
             continue;
         }
 
-        if (c.ssl) {
-            SSL_free(c.ssl);
-        }
-
-        close(c.fd);
+        hang_up(&c);
     }
 
     return n;
+}
+
+
+/* as a driver says it: startup packet, password and query in one message */
+
+static void
+enter(conn_t *c)
+{
+    size_t               n, have;
+    unsigned char        p[2048];
+    const unsigned char  result[] = "C\0\0\0\rSELECT 1\0" "Z\0\0\0\5I";
+
+    connect_to(c);
+
+    n = put_startup(p, 1024);
+    n += put_message(p + n, 'p', password, strlen(password) + 1);
+    n += put_message(p + n, 'Q', "select 1", sizeof("select 1"));
+    transmit(c, p, n);
+
+    have = 0;
+
+    do {
+        n = receive(c, buffer + have, BUFFER - have);
+
+        if (n == 0) {
+            fail("no result of the first query", buffer, have);
+        }
+
+        have += n;
+
+    } while (have < sizeof(result) - 1
+             || memcmp(buffer + have - (sizeof(result) - 1), result,
+                       sizeof(result) - 1) != 0);
+}
+
+
+static void
+run_first(unsigned long n)
+{
+    conn_t           c;
+    unsigned long    i;
+    struct timespec  start, end;
+
+    printf("done %lu", n);
+
+    for (i = 0; i < n; i++) {
+        clock_gettime(CLOCK_MONOTONIC, &start);
+        enter(&c);
+        clock_gettime(CLOCK_MONOTONIC, &end);
+        leave(&c);
+
+        printf(" %ld", (end.tv_sec - start.tv_sec) * 1000000
+                       + (end.tv_nsec - start.tv_nsec) / 1000);
+    }
+
+    printf("\n");
 }
 
 
@@ -435,7 +500,7 @@ run_query(conn_t *conns, int nconns, unsigned long n)
     conn_t             *c;
     reply_t             reply;
     unsigned long       sent, done;
-    struct epoll_event  ee, events[64];
+    struct epoll_event  events[64];
 
     /* Bind, Describe, Execute, Sync: as libpq's PQsendQueryPrepared() */
 
@@ -443,13 +508,7 @@ run_query(conn_t *conns, int nconns, unsigned long n)
         "B\0\0\0\x0d\0s\0\0\0\0\0\0\0" "D\0\0\0\x06P\0"
         "E\0\0\0\x09\0\0\0\0\0" "S\0\0\0\x04";
 
-    ep = epoll_create1(0);
-
-    for (i = 0; i < nconns; i++) {
-        ee.events = EPOLLIN;
-        ee.data.ptr = &conns[i];
-        epoll_ctl(ep, EPOLL_CTL_ADD, conns[i].fd, &ee);
-    }
+    ep = watch(conns, nconns);
 
     for (sent = 0, done = 0; (int) sent < nconns && sent < n; sent++) {
         transmit(&conns[sent], query, sizeof(query) - 1);
@@ -554,6 +613,13 @@ obey(conn_t *conns, int nconns)
         } else if (strcmp(line, "refused") == 0) {
             n = run_login(n, 'E');
 
+        } else if (websocket && strcmp(line, "idle") == 0) {
+            ws_run_idle(conns, nconns, n);
+
+        } else if (websocket && strcmp(line, "first") == 0) {
+            run_first(n);
+            continue;
+
         } else {
             fail("unknown command", line, strlen(line));
         }
@@ -571,9 +637,10 @@ main(int argc, char **argv)
 
     nconns = 0;
 
-    while ((opt = getopt(argc, argv, "t:e:u:w:d:c:")) != -1) {
+    while ((opt = getopt(argc, argv, "t:We:u:w:d:c:")) != -1) {
         switch (opt) {
         case 't': tls = optarg; break;
+        case 'W': websocket = 1; break;
         case 'e': endpoint = optarg; break;
         case 'u': user = optarg; break;
         case 'w': password = optarg; break;

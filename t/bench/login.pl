@@ -28,7 +28,7 @@ Test::More->builder->output('/dev/null');
 
 my $t = NeonTest->new;
 my $load = $t->dir . '/load';
-my $built = run([ 'cc', '-O2', '-o', $load, "$Bin/load.c", '-lssl',
+my $built = run([ 'cc', '-O2', '-o', $load, glob("$Bin/load*.c"), '-lssl',
                   '-lcrypto' ]);
 die $built->{err} if $built->{rc};
 

@@ -13,11 +13,10 @@
 use FindBin qw/$Bin/;
 use lib "$Bin/../lib";
 use NeonTest;
+use NeonTest::Bench;
 
-use File::Copy qw/copy/;
 use Getopt::Long;
-use IPC::Open2;
-use List::Util qw/max min sum/;
+use List::Util qw/sum/;
 
 my %o = (only => 'query,copy,memory,logins,syscalls', rounds => 9,
          sessions => 2000, logins => 10_000, megabytes => 256);
@@ -37,19 +36,7 @@ $| = 1;
 Test::More->builder->output('/dev/null');
 
 my $t = NeonTest->new;
-my $load = $t->dir . '/load';
-my $built = run([ 'cc', '-O2', '-o', $load, "$Bin/load.c", '-lssl',
-                  '-lcrypto' ]);
-die $built->{err} if $built->{rc};
-
-# the module may be built anew while this runs
-
-if (!defined $ENV{NEON_MODULE}) {
-    $ENV{NEON_MODULE} = $t->dir . '/module.so';
-    copy(build() . '/ngx_neon_proxy_module.so', $ENV{NEON_MODULE})
-        or die build() . "/ngx_neon_proxy_module.so: $!\n";
-}
-
+my $load = load($t);
 my $pg = $t->postgres(conf => { max_connections => $o{sessions} + 40,
                                 log_connections => 'off' });
 
@@ -89,132 +76,15 @@ sub front {
 }
 
 
-sub client {
+sub session {
     my ($front, $who, $tls, %c) = @_;
 
     my @tls = $tls ne 'tls' ? () : ('-t', $who eq 'ours' ? 'inband'
                                                          : 'direct');
-    my $pid = open2(my $out, my $in, 'setpriv', '--pdeathsig', 'TERM', '--',
-                    $load, @tls, $who eq 'ours' ? ('-e', 'ep-1') : (),
-                    '-u', 'alice',
-                    '-w', $c{password} // $pg->password('alice'),
-                    '-c', $c{sessions} // 0, $front->{port}{"$who-$tls"});
 
-    my $line = <$out> // '';
-    die "load did not start\n" if $line ne "ready\n";
-
-    return { in => $in, out => $out, pid => $pid };
-}
-
-
-sub ask {
-    my ($client, $command) = @_;
-
-    print { $client->{in} } "$command\n";
-    $client->{in}->flush;
-
-    my $out = $client->{out};
-    my ($n) = (<$out> // '') =~ /^done (\d+)$/ or die "load failed\n";
-
-    return $n;
-}
-
-
-sub hang_up {
-    my ($client) = @_;
-
-    close $client->{in};
-    waitpid $client->{pid}, 0;
-}
-
-
-# --- what the kernel knows of the worker ----------------------------------
-
-# seconds on a CPU, user and system, of all its threads
-
-sub cpu {
-    my ($front) = @_;
-
-    my @tasks = glob "/proc/$front->{worker}/task/*/schedstat";
-
-    die "the kernel has no /proc/PID/schedstat\n" if !@tasks;
-
-    return sum(map { (split ' ', slurp($_))[0] } @tasks) / 1e9;
-}
-
-
-sub rss {
-    my ($front) = @_;
-
-    return slurp("/proc/$front->{worker}/status") =~ /^VmRSS:\s+(\d+)/m
-           ? $1 : die "no VmRSS\n";
-}
-
-
-sub fds {
-    my ($front) = @_;
-
-    my @fds = glob "/proc/$front->{worker}/fd/*";
-    return scalar @fds;
-}
-
-
-# the worker has closed what its clients have closed
-
-sub settled {
-    my ($front, $fds) = @_;
-
-    eventually { fds($front) <= $fds } undef, 60
-        or die "the worker did not close what its clients have closed\n";
-}
-
-
-# --- figures --------------------------------------------------------------
-
-sub median {
-    my @v = sort { $a <=> $b } @_;
-
-    return @v % 2 ? $v[$#v / 2] : ($v[@v / 2 - 1] + $v[@v / 2]) / 2;
-}
-
-
-sub spread {
-    my ($format, @v) = @_;
-
-    return sprintf "$format ($format-$format)", median(@v), min(@v), max(@v);
-}
-
-
-sub heading {
-    my ($title, @columns) = @_;
-
-    print "\n### $title\n\n";
-    row(@columns);
-    row(map { '---' } @columns);
-}
-
-
-sub row { print '| ', join(' | ', @_), " |\n" }
-
-
-# Rounds of stock and ours in turn, each first in every second round; their
-# ratio is taken within a round, as the machine is the same for both then.
-
-sub compare {
-    my ($title, $format, $code) = @_;
-
-    my (%v, @ratio);
-
-    for my $round (1 .. $o{rounds}) {
-        for my $who ($round % 2 ? qw/stock ours/ : qw/ours stock/) {
-            push @{ $v{$who} }, $code->($who);
-        }
-
-        push @ratio, $v{ours}[-1] / $v{stock}[-1];
-    }
-
-    row($title, (map { spread($format, @{ $v{$_} }) } qw/stock ours/),
-        spread('%.3f', @ratio));
+    return client($load, @tls, $who eq 'ours' ? ('-e', 'ep-1') : (),
+                  '-u', 'alice', '-w', $c{password} // $pg->password('alice'),
+                  '-c', $c{sessions} // 0, $front->{port}{"$who-$tls"});
 }
 
 
@@ -229,13 +99,13 @@ sub queries {
             my $front = front();
             my $n = $sessions == 1 ? 5000 : 20_000;
             my %client = map {
-                $_ => client($front, $_, $tls, sessions => $sessions)
+                $_ => session($front, $_, $tls, sessions => $sessions)
             } qw/stock ours/;
 
             ask($_, 'query 2000') for values %client;
 
-            compare("$sessions sessions, " . ($tls eq 'tls' ? 'TLS' : 'plain'),
-                    '%.2f', sub {
+            compare($o{rounds}, "$sessions sessions, "
+                    . ($tls eq 'tls' ? 'TLS' : 'plain'), '%.2f', sub {
                 my ($who) = @_;
 
                 my $before = cpu($front);
@@ -265,11 +135,11 @@ sub copies {
             # a connection for each round: series over one, repeated, have
             # disagreed by 20 %
 
-            compare("rows of $width bytes, "
+            compare($o{rounds}, "rows of $width bytes, "
                     . ($tls eq 'tls' ? 'TLS' : 'plain'), '%.3f', sub {
                 my ($who) = @_;
 
-                my $client = client($front, $who, $tls, sessions => 1);
+                my $client = session($front, $who, $tls, sessions => 1);
                 my $before = cpu($front);
                 my $bytes = ask($client, $sql);
                 my $cpu = cpu($front) - $before;
@@ -297,9 +167,9 @@ sub memory {
             my $front = front();
 
             # what is allocated once only
-            my $first = client($front, $who, $tls, sessions => 20);
+            my $first = session($front, $who, $tls, sessions => 20);
             my $before = rss($front);
-            my $rest = client($front, $who, $tls,
+            my $rest = session($front, $who, $tls,
                               sessions => $o{sessions} - 20);
 
             $kib{$who} = (rss($front) - $before) / ($o{sessions} - 20);
@@ -319,8 +189,8 @@ sub logins {
             'after', 'RSS, KiB', 'descriptors', 'CPU per login, ms');
 
     my $front = front();
-    my $client = client($front, 'ours', 'tls');
-    my $wrong = client($front, 'ours', 'tls', password => 'wrong');
+    my $client = session($front, 'ours', 'tls');
+    my $wrong = session($front, 'ours', 'tls', password => 'wrong');
 
     my @series = ([ $client, 'login', int $o{logins} / 10 ],
                   ([ $client, 'login', int $o{logins} / 4 ]) x 4,
@@ -358,7 +228,7 @@ sub syscalls {
         for my $tls (qw/none tls/) {
             for my $who (qw/stock ours/) {
                 my $front = front();
-                my $client = client($front, $who, $tls, sessions => 1);
+                my $client = session($front, $who, $tls, sessions => 1);
                 my $n = $what eq 'login' ? 100 : 1000;
 
                 ask($client, $what eq 'login' ? 'login 5' : 'query 5');
