@@ -27,6 +27,7 @@ include mk/shm.mk
 include mk/model.mk
 include mk/lint.mk
 include mk/test.mk
+include mk/coverage.mk
 
 .PHONY: help deps install demo demo-stop clean
 

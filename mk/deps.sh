@@ -1,8 +1,8 @@
 #!/bin/bash
 #
-# deps.sh [build|test|demo]...: installs the Debian and npm packages that are
-# missing; without an argument for all of them.  Asks apt only if something is
-# missing; sudo when not root.  promtool goes to $BUILD/tools.
+# deps.sh [build|test|demo|coverage]...: installs the Debian and npm packages
+# that are missing; without an argument those of the first three.  Asks apt only
+# if something is missing; sudo when not root.  promtool goes to $BUILD/tools.
 #
 # SPDX-License-Identifier: Apache-2.0
 
@@ -24,6 +24,8 @@ test="$demo clang cppcheck spin libcmocka-dev libio-socket-ssl-perl
       default-jdk-headless:javac libpostgresql-jdbc-java golang-go:go
       golang-github-lib-pq-dev chromium:chromium
       chromium-driver:chromedriver"
+
+coverage='lcov'
 
 [ $# -gt 0 ] || set -- build demo test
 
