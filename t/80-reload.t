@@ -145,6 +145,19 @@ $_->close for $busy, $idle, $waiting;
 eventually { !$n->alive } 'quit: then it is over';
 
 
+# --- two sessions, and no third one: Neon's test_close_on_connections_exit --
+
+my $two = $t->nginx(main => $main);
+my @two = map { $t->enter($two, password => $pg->password('alice')) } 1, 2;
+$two->signal('QUIT');
+is($two->{process}->wait(2), undef, 'quit: nginx stays 2 seconds later');
+ok(!eval { $t->client(port => $two->port); 1 },
+   'quit: a third connection is refused');
+is($_->value('select 1'), 1, 'quit: the two are served') for @two;
+$_->close for @two;
+is($two->{process}->wait(2 * $NeonTest::slow), 0, 'quit: gone with them');
+
+
 # --- worker_shutdown_timeout ---------------------------------------------
 
 my $short = $t->nginx(main => "$main\nclient_timeout 1h;", globals =>
