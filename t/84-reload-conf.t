@@ -85,6 +85,7 @@ kdf_threads            neon;
 websocket_insecure     on;
 websocket_ping         10s;
 websocket_origins      https://a.example.com;
+websocket_tunnel       db.example.com:5432;
 END
 
 # what this test does not know would not be tested
