@@ -10,12 +10,15 @@
 typedef enum {
     NEON_PG_OPTIONS_OTHER = 0,
     NEON_PG_OPTIONS_ENDPOINT,
-    NEON_PG_OPTIONS_NEON
+    NEON_PG_OPTIONS_NEON,
+    NEON_PG_OPTIONS_TRACE
 } neon_pg_options_kind_e;
 
 
-static neon_pg_options_kind_e neon_pg_options_kind(neon_str_t token,
-    neon_pg_option_t *option);
+static neon_pg_options_kind_e neon_pg_options_kind(neon_rd_t *rd,
+    neon_str_t token, neon_pg_option_t *option);
+static int neon_pg_options_trace(neon_rd_t *rd, neon_str_t token,
+    neon_str_t *value);
 static neon_rc_e neon_pg_options_insert(neon_pg_options_t *o,
     neon_pg_option_t option);
 static int neon_pg_options_after(const neon_pg_option_t *a,
@@ -39,7 +42,7 @@ neon_pg_options_parse(neon_pg_options_t *o, neon_str_t options)
 
     while (neon_pg_options_next(&rd, &token)) {
 
-        switch (neon_pg_options_kind(token, &option)) {
+        switch (neon_pg_options_kind(&rd, token, &option)) {
 
         case NEON_PG_OPTIONS_ENDPOINT:
             o->nendpoints++;
@@ -56,6 +59,10 @@ neon_pg_options_parse(neon_pg_options_t *o, neon_str_t options)
                 o->params_compat = 1;
             }
 
+            break;
+
+        case NEON_PG_OPTIONS_TRACE:
+            o->traceparent = option.value;
             break;
 
         default:
@@ -111,7 +118,9 @@ neon_pg_options_filter(neon_wr_t *w, neon_str_t options)
 
     while (neon_pg_options_next(&rd, &token)) {
 
-        if (neon_pg_options_kind(token, &option) != NEON_PG_OPTIONS_OTHER) {
+        if (neon_pg_options_kind(&rd, token, &option)
+            != NEON_PG_OPTIONS_OTHER)
+        {
             continue;
         }
 
@@ -124,8 +133,10 @@ neon_pg_options_filter(neon_wr_t *w, neon_str_t options)
 }
 
 
+/* takes the next token, too, where both are one option of ours */
+
 static neon_pg_options_kind_e
-neon_pg_options_kind(neon_str_t token, neon_pg_option_t *option)
+neon_pg_options_kind(neon_rd_t *rd, neon_str_t token, neon_pg_option_t *option)
 {
     size_t  i;
 
@@ -136,6 +147,10 @@ neon_pg_options_kind(neon_str_t token, neon_pg_option_t *option)
         || neon_pg_options_prefix(&option->value, "project="))
     {
         return NEON_PG_OPTIONS_ENDPOINT;
+    }
+
+    if (neon_pg_options_trace(rd, token, &option->value)) {
+        return NEON_PG_OPTIONS_TRACE;
     }
 
     if (!neon_pg_options_prefix(&token, "neon_")) {
@@ -158,6 +173,39 @@ neon_pg_options_kind(neon_str_t token, neon_pg_option_t *option)
     option->value = neon_str(token.data + i + 1, token.len - i - 1);
 
     return NEON_PG_OPTIONS_NEON;
+}
+
+
+/* the forms that PostgreSQL's command line has for a parameter */
+
+static int
+neon_pg_options_trace(neon_rd_t *rd, neon_str_t token, neon_str_t *value)
+{
+    neon_rd_t  next;
+
+    if (neon_pg_options_prefix(&token, "--traceparent=")
+        || neon_pg_options_prefix(&token, "-ctraceparent=")
+        || neon_pg_options_prefix(&token, "traceparent="))
+    {
+        *value = token;
+        return 1;
+    }
+
+    if (!neon_str_eqz(token, "-c")) {
+        return 0;
+    }
+
+    next = *rd;
+
+    if (!neon_pg_options_next(&next, value)
+        || !neon_pg_options_prefix(value, "traceparent="))
+    {
+        return 0;
+    }
+
+    *rd = next;
+
+    return 1;
 }
 
 

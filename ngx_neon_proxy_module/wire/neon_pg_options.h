@@ -4,7 +4,7 @@
  * is), our own tokens found and taken out.  Escapes are left as they are.
  *
  * Ours:   endpoint=NAME   project=NAME (deprecated)   neon_KEY:VALUE
- *         and -c traceparent=... is not filtered here yet.
+ *         [-c] traceparent=VALUE   -ctraceparent=VALUE   --traceparent=VALUE
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -31,6 +31,7 @@ typedef struct {
     unsigned          noptions;
     neon_pg_option_t  option[NEON_PG_OPTIONS_MAX];  /* sorted by name */
     unsigned          params_compat;  /* neon_proxy_params_compat was there */
+    neon_str_t        traceparent;    /* the last one; data NULL: none */
 } neon_pg_options_t;
 
 
@@ -41,7 +42,8 @@ neon_rc_e neon_pg_options_parse(neon_pg_options_t *o, neon_str_t options);
 /* next token with its escapes; 0 at the end */
 int neon_pg_options_next(neon_rd_t *rd, neon_str_t *token);
 
-/* the tokens that are not ours, joined by one space; may write nothing */
+/* the tokens that are not ours, joined by one space; may write nothing, and
+   never more than was there */
 void neon_pg_options_filter(neon_wr_t *w, neon_str_t options);
 
 

@@ -101,13 +101,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     tokens = count(options);
     left = count(neon_str(out, neon_wr_len(&w)));
 
-    if (rc == NEON_OK) {
+    if (rc == NEON_OK && o.traceparent.data == NULL) {
         check(tokens == left + o.nendpoints + o.noptions);
+
+    } else if (rc == NEON_OK) {
+        check(tokens > left + o.nendpoints + o.noptions);
+        check(inside(o.traceparent, options));
     }
 
     check(neon_pg_options_parse(&p, neon_str(out, neon_wr_len(&w)))
           == NEON_OK);
     check(p.nendpoints == 0 && p.noptions == 0 && !p.params_compat);
+    check(p.traceparent.data == NULL);
 
     neon_wr_init(&v, again, size);
     neon_pg_options_filter(&v, neon_str(out, neon_wr_len(&w)));

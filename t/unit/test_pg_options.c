@@ -160,6 +160,48 @@ neon_options_are_sorted(void **state)
 
 
 static void
+traceparents(void **state)
+{
+    size_t             i;
+    neon_pg_options_t  o;
+
+    static const struct {
+        const char  *in;
+        const char  *traceparent;
+    } t[] = {
+        { "", NULL },
+        { "-c", NULL },
+        { "-c a=traceparent=x", NULL },
+        { "--traceparent x", NULL },
+        { "-c traceparent", NULL },
+        { "-C traceparent=00", "00" },
+        { "-c traceparent=00-ab-cd-01", "00-ab-cd-01" },
+        { "-c\t\ttraceparent=00", "00" },
+        { "-ctraceparent=00", "00" },
+        { "--traceparent=00", "00" },
+        { "-c traceparent=", "" },
+        { "-c traceparent=a\\ b", "a\\ b" },
+        { "-c traceparent=one endpoint=x -c traceparent=two", "two" }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        assert_int_equal(neon_pg_options_parse(&o, z(t[i].in)), NEON_OK);
+        assert_int_equal(o.noptions, 0);
+
+        if (t[i].traceparent == NULL) {
+            assert_null(o.traceparent.data);
+            continue;
+        }
+
+        assert_non_null(o.traceparent.data);
+        assert_true(neon_str_eqz(o.traceparent, t[i].traceparent));
+    }
+}
+
+
+static void
 not_neon_options(void **state)
 {
     size_t             i;
@@ -232,7 +274,15 @@ filtered_options(void **state)
         { "neon_lsn: neon_:x", "neon_lsn: neon_:x" },
         { "a\\ endpoint=x", "a\\ endpoint=x" },
         { "a\\\\ endpoint=x", "a\\\\" },
-        { "a \\", "a \\" }
+        { "a \\", "a \\" },
+        { "-c a=b -c traceparent=00-1 -d", "-c a=b -d" },
+        { "-c traceparent=00-1", "" },
+        { "-ctraceparent=00-1 -c a=b --traceparent=x", "-c a=b" },
+        { "-c -c traceparent=x", "-c" },
+        { "-c endpoint=x traceparent=y", "-c" },
+        { "-c", "-c" },
+        { "-c xtraceparent=1 --traceparent -c trace\\parent=x",
+          "-c xtraceparent=1 --traceparent -c trace\\parent=x" }
     };
 
     (void) state;
@@ -262,6 +312,7 @@ main(void)
         cmocka_unit_test(tokens_split_as_in_postgres),
         cmocka_unit_test(endpoints),
         cmocka_unit_test(neon_options_are_sorted),
+        cmocka_unit_test(traceparents),
         cmocka_unit_test(not_neon_options),
         cmocka_unit_test(too_many_neon_options),
         cmocka_unit_test(filtered_options),

@@ -1,0 +1,42 @@
+/*
+ * The header "traceparent" of W3C Trace Context: a trace, the span that is the
+ * parent, and whether it is recorded.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#ifndef NEON_TRACEPARENT_H
+#define NEON_TRACEPARENT_H
+
+
+#include "neon_buf.h"
+
+
+#define NEON_TRACEPARENT_LEN      55      /* 00-<32>-<16>-<2> */
+
+#define NEON_TRACE_ID_LEN         16
+#define NEON_SPAN_ID_LEN          8
+
+#define NEON_TRACEPARENT_SAMPLED  0x01
+
+
+typedef struct {
+    uint8_t           trace_id[NEON_TRACE_ID_LEN];
+    uint8_t           span_id[NEON_SPAN_ID_LEN];
+    uint8_t           flags;
+    uint8_t           given;          /* 0: there is none */
+} neon_traceparent_t;
+
+
+/*
+ * NEON_ERROR: not one, and *t says so.  Version 00 has this length and no
+ * other; of a higher one the beginning is read that 00 knows, and of its flags
+ * only "sampled".
+ */
+neon_rc_e neon_traceparent_parse(neon_traceparent_t *t, neon_str_t text);
+
+/* as version 00: NEON_TRACEPARENT_LEN bytes */
+void neon_traceparent_write(uint8_t *p, const neon_traceparent_t *t);
+
+
+#endif /* NEON_TRACEPARENT_H */

@@ -1,0 +1,54 @@
+/*
+ * "traceparent": what is taken is valid, and comes back as it was written; of
+ * version 00 every byte does.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#include <stdlib.h>
+
+#include "neon_traceparent.h"
+
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+
+static void
+check(int ok)
+{
+    if (!ok) {
+        abort();
+    }
+}
+
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    uint8_t             out[NEON_TRACEPARENT_LEN];
+    neon_rc_e           rc;
+    neon_traceparent_t  t, again;
+
+    rc = neon_traceparent_parse(&t, neon_str(data, size));
+    check(t.given == (rc == NEON_OK));
+
+    if (rc != NEON_OK) {
+        return 0;
+    }
+
+    check(size >= NEON_TRACEPARENT_LEN);
+
+    neon_traceparent_write(out, &t);
+    check(memcmp(out, "00-", 3) == 0);
+    check(memcmp(out + 2, data + 2, 51) == 0);
+
+    if (memcmp(data, "00", 2) == 0) {
+        check(size == NEON_TRACEPARENT_LEN && memcmp(out, data, size) == 0);
+    }
+
+    check(neon_traceparent_parse(&again, neon_str(out, sizeof(out)))
+          == NEON_OK);
+    check(memcmp(&t, &again, sizeof(t)) == 0);
+
+    return 0;
+}
