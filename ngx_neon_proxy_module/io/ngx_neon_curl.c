@@ -18,10 +18,12 @@ typedef struct {
     ngx_event_t                work;      /* posted: there is something READY,
                                              DROPPED or DONE */
     ngx_queue_t                queues[NGX_NEON_CURL_STATES];
+    unsigned                   exiting:1; /* the event loop is over */
 } ngx_neon_curl_worker_t;
 
 
 static ngx_int_t ngx_neon_curl_init_multi(ngx_log_t *log);
+static void ngx_neon_curl_give_up(ngx_uint_t all);
 static void ngx_neon_curl_init_event(ngx_event_t *ev,
     ngx_event_handler_pt handler);
 
@@ -126,29 +128,11 @@ ngx_neon_curl_init_event(ngx_event_t *ev, ngx_event_handler_pt handler)
 void
 ngx_neon_curl_exit(ngx_cycle_t *cycle)
 {
-    ngx_uint_t            i;
-    ngx_neon_curl_req_t  *req;
-
     if (ngx_neon_curl.multi == NULL) {
         return;
     }
 
-    for (i = 0; i < NGX_NEON_CURL_STATES; i++) {
-        while ((req = ngx_neon_curl_first(i)) != NULL) {
-
-            if (i == NGX_NEON_CURL_RUNNING || i == NGX_NEON_CURL_DROPPED) {
-                (void) curl_multi_remove_handle(ngx_neon_curl.multi,
-                                                req->easy);
-            }
-
-            if (req->r) {
-                req->r->ctx = NULL;
-            }
-
-            ngx_neon_curl_free(req);
-        }
-    }
-
+    ngx_neon_curl_give_up(1);
     ngx_neon_curl_addr_exit();
 
     /* closes the idle connections; it waits for nobody */
@@ -163,12 +147,94 @@ ngx_neon_curl_exit(ngx_cycle_t *cycle)
 }
 
 
+/* handlers are not called; all: also those that may go on behind the loop */
+
+static void
+ngx_neon_curl_give_up(ngx_uint_t all)
+{
+    ngx_uint_t            i;
+    ngx_queue_t          *q, *next;
+    ngx_neon_curl_req_t  *req;
+
+    for (i = 0; i < NGX_NEON_CURL_STATES; i++) {
+
+        for (q = ngx_queue_head(&ngx_neon_curl.queues[i]);
+             q != ngx_queue_sentinel(&ngx_neon_curl.queues[i]);
+             q = next)
+        {
+            next = ngx_queue_next(q);
+            req = ngx_queue_data(q, ngx_neon_curl_req_t, queue);
+
+            if (!all && req->r && req->r->last) {
+                continue;
+            }
+
+            if (i == NGX_NEON_CURL_RUNNING || i == NGX_NEON_CURL_DROPPED) {
+                (void) curl_multi_remove_handle(ngx_neon_curl.multi,
+                                                req->easy);
+            }
+
+            if (req->r) {
+                req->r->ctx = NULL;
+            }
+
+            if (i == NGX_NEON_CURL_WAITING) {
+                ngx_neon_curl_addr_cancel(&req->wait);
+            }
+
+            ngx_neon_curl_free(req);
+        }
+    }
+}
+
+
+void
+ngx_neon_curl_last(void)
+{
+    ngx_neon_curl_req_t  *req;
+
+    ngx_neon_curl.exiting = 1;
+    ngx_neon_curl_give_up(0);
+
+    /* nobody looks up their hosts any more: libcurl does, on a thread */
+
+    while ((req = ngx_neon_curl_first(NGX_NEON_CURL_WAITING)) != NULL) {
+        ngx_neon_curl_addr_cancel(&req->wait);
+        ngx_neon_curl_move(req, NGX_NEON_CURL_READY);
+    }
+}
+
+
+void
+ngx_neon_curl_wait(ngx_msec_t msec)
+{
+    int  running;
+
+    ngx_neon_curl_add();
+
+    (void) curl_multi_perform(ngx_neon_curl.multi, &running);
+
+    if (running) {
+        (void) curl_multi_poll(ngx_neon_curl.multi, NULL, 0, (int) msec,
+                               NULL);
+        (void) curl_multi_perform(ngx_neon_curl.multi, &running);
+    }
+
+    ngx_neon_curl_collect();
+    ngx_neon_curl_drop();
+    ERR_clear_error();
+
+    ngx_neon_curl_deliver();
+}
+
+
 ngx_int_t
 ngx_neon_curl_start(ngx_neon_curl_t *r)
 {
     ngx_neon_curl_req_t  *req;
 
     r->status = 0;
+    r->retry_after = 0;
     r->error = NULL;
     r->too_large = 0;
     r->ctx = NULL;
@@ -250,6 +316,11 @@ ngx_neon_curl_find_host(ngx_neon_curl_req_t *req)
     w->port = req->url.port;
     w->handler = ngx_neon_curl_wait_handler;
     w->data = req;
+
+    if (ngx_neon_curl.exiting) {
+        ngx_neon_curl_move(req, NGX_NEON_CURL_READY);
+        return;
+    }
 
     if (ngx_neon_curl_addr_get(w) == NGX_OK) {
         ngx_neon_curl_resolved(req);

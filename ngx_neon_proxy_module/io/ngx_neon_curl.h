@@ -35,12 +35,14 @@ struct ngx_neon_curl_s {
     ngx_msec_t                 connect_timeout;
     ngx_msec_t                 timeout;       /* the whole request */
     size_t                     max_response;
+    unsigned                   last:1;        /* see ngx_neon_curl_last() */
 
     ngx_neon_curl_handler_pt   handler;
     void                      *data;
 
     /* the answer */
     ngx_uint_t                 status;        /* 0: none came, see error */
+    ngx_msec_t                 retry_after;   /* of its header; 0: none */
     ngx_str_t                  response;
     const char                *error;         /* libcurl's words, in pool */
     unsigned                   too_large:1;   /* there was an answer, above
@@ -58,6 +60,13 @@ void ngx_neon_curl_exit(ngx_cycle_t *cycle);
    NGX_ERROR: no memory */
 ngx_int_t ngx_neon_curl_start(ngx_neon_curl_t *r);
 void ngx_neon_curl_cancel(ngx_neon_curl_t *r);
+
+/*
+ * Behind the event loop, in exit_process: only requests that have r->last go
+ * on, and may begin.  They do so in _wait(), for at most so long in each call.
+ */
+void ngx_neon_curl_last(void);
+void ngx_neon_curl_wait(ngx_msec_t msec);
 
 
 #endif /* NGX_NEON_CURL_H */

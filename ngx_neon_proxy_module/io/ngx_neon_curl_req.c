@@ -10,6 +10,7 @@
 
 #define NGX_NEON_CURL_MAX_HEADERS      65536
 #define NGX_NEON_CURL_FIRST_BUFFER     1024
+#define NGX_NEON_CURL_RETRY_MAX        3600       /* s */
 
 
 static ngx_int_t ngx_neon_curl_req_set_policy(CURL *easy);
@@ -94,6 +95,9 @@ ngx_neon_curl_req_set_policy(CURL *easy)
 
     /* or libcurl would look names up itself that waited in its queue */
     (void) curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, -1L);
+
+    /* where it does look up a name, that thread holds nobody up at the end */
+    (void) curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 
     if (curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") != CURLE_OK
         || curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https")
@@ -197,7 +201,8 @@ ngx_neon_curl_req_resolve(ngx_neon_curl_req_t *req, const char *text)
 ngx_int_t
 ngx_neon_curl_req_complete(ngx_neon_curl_req_t *req, CURLcode code)
 {
-    long  status;
+    long        status;
+    curl_off_t  seconds;
 
     if (req->failure) {
         return NGX_ERROR;
@@ -229,6 +234,14 @@ ngx_neon_curl_req_complete(ngx_neon_curl_req_t *req, CURLcode code)
     }
 
     req->r->status = status;
+
+    seconds = 0;
+    (void) curl_easy_getinfo(req->easy, CURLINFO_RETRY_AFTER, &seconds);
+
+    if (seconds > 0) {
+        req->r->retry_after = (ngx_msec_t) ngx_min(seconds,
+                                           NGX_NEON_CURL_RETRY_MAX) * 1000;
+    }
 
     return NGX_OK;
 }
