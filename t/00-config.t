@@ -15,6 +15,7 @@ spew("$dir/roles", "# a comment\n\"alice\" \"SCRAM-SHA-256\$4096:"
 spew("$dir/bad-roles", "\"alice\" \"SCRAM-SHA-256\$4096\"\n");
 spew("$dir/md5-roles", '"dave" "md5' . 'a' x 32 . "\"\n");
 spew("$dir/token", "secret\n");
+spew("$dir/otlp.header", "Bearer a token\n");
 spew("$dir/empty", '');
 spew("$dir/blank", " \r\n\n");
 spew("$dir/long", 'x' x 4097);
@@ -56,6 +57,10 @@ my @good = (
         limit_connections      rate=200r/s burst=500;
         limit_unknown          rate=10r/s burst=300;
         wake_notice            5s;
+        otlp                   https://otlp.example.com/v1/traces?x=y
+                               sample=0.123456 service=my-proxy
+                               header=X-Key:secret "header=X-Two: two words"
+                               header=Authorization:file:$dir/otlp.header;
         websocket_insecure     on;
         websocket_ping         10s;
         websocket_origins      https://app.example.com https://*.example.com;
@@ -86,7 +91,9 @@ END
         'drain idle rate=off', 'drain idle rate=30r/m after=5m',
         'websocket_ping off', 'websocket_ping 1s', 'websocket_origins *',
         'websocket_insecure off', 'websocket_tunnel off',
-        'websocket_tunnel *:*', 'websocket_tunnel off.example.com:1'),
+        'websocket_tunnel *:*', 'websocket_tunnel off.example.com:1',
+        'otlp http://collector:4318/v1/traces', 'otlp http://[::1]/ sample=0',
+        'otlp http://10.0.0.1/ sample=1.0 header=a:env:PATH'),
 );
 
 for (@good) {
@@ -178,6 +185,31 @@ my @bad = (
     [ 'limit_connections with more',
       "$http limit_connections rate=1r/s burst=1 burst=2;",
       qr/limit_connections/ ],
+    map({ [ "otlp $_->[0]", "$http otlp $_->[0];", $_->[1] ] }
+        [ '', qr/number of arguments in "otlp"/ ],
+        [ 'off', qr/invalid value "off".*http/ ],
+        [ 'ftp://localhost/', qr/ftp.*http:/ ],
+        [ 'http://user:pw@host/v1/traces', qr/\@host/ ],
+        [ 'http://h/ sample=1.1', qr/"sample=1\.1".*from 0 to 1/ ],
+        [ 'http://h/ sample=-1', qr/"sample=-1"/ ],
+        [ 'http://h/ sample=', qr/"sample="/ ],
+        [ 'http://h/ sample=0.1234567', qr/6 decimal/ ],
+        [ 'http://h/ sample=1 sample=1', qr/once/ ],
+        [ 'http://h/ sample=0 sample=1', qr/once/ ],
+        [ 'http://h/ service=', qr/service=NAME/ ],
+        [ 'http://h/ service=a service=b', qr/once/ ],
+        [ "http://h/ service=\xff", qr/ASCII/ ],
+        [ 'http://h/ header=', qr/header=NAME:VALUE/ ],
+        [ 'http://h/ header=x', qr/header=NAME:VALUE/ ],
+        [ 'http://h/ header=:x', qr/header=NAME:VALUE/ ],
+        [ 'http://h/ header=a(:x', qr/header=NAME:VALUE/ ],
+        [ 'http://h/ header=x:', qr/header "x".*ASCII/ ],
+        [ 'http://h/ "header=x:a\nb"', qr/header "x".*ASCII/ ],
+        [ 'http://h/ header=Content-type:x', qr/not Content-Type/ ],
+        [ "http://h/ header=x:file:$dir/none", qr{\Q$dir/none} ],
+        [ 'http://h/ header=x:env:NEON_NO_SUCH', qr/NEON_NO_SUCH/ ],
+        [ 'http://h/ colour=red', qr/"colour=red"/ ],
+        [ 'http://h/; otlp http://h/', qr/duplicate/ ]),
     map({ [ "$_->[0] twice", "$http $_->[0] $_->[1]; $_->[0] $_->[2];",
             qr/"$_->[0]" directive is duplicate/ ] }
         [ mock_secret => 'random', 'random' ],

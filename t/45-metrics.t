@@ -42,6 +42,7 @@ my %labels = (
     retries_total => [ what => [qw/wake connect/] ],
     cancels_total => [ result =>
         [qw/forwarded orphan not_found denied limited failed/] ],
+    spans_total => [ result => [qw/exported rejected dropped failed/] ],
     workers => [ state => [qw/active draining/] ],
     zone_bytes => [ state => [qw/used free/] ],
     zone_recoveries_total => [],

@@ -86,6 +86,7 @@ websocket_insecure     on;
 websocket_ping         10s;
 websocket_origins      https://a.example.com;
 websocket_tunnel       db.example.com:5432;
+otlp                   http://127.0.0.1:1/v1/traces sample=0;
 END
 
 # what this test does not know would not be tested

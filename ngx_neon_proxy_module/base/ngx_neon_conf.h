@@ -75,6 +75,20 @@ typedef struct {
 } ngx_neon_cache_conf_t;
 
 
+/* otlp */
+
+typedef struct {
+    ngx_str_t               url;              /* NUL behind it */
+    ngx_str_t               service;
+    ngx_array_t            *headers;          /* of ngx_str_t, "Name: value",
+                                                 NUL behind it */
+    uint64_t                threshold;        /* traces with an id of no less
+                                                 are sampled, where there is no
+                                                 parent to say so */
+    struct ngx_neon_spans_s *spans;           /* of this worker; NULL: none */
+} ngx_neon_otlp_conf_t;
+
+
 /* names of the one or other kind of control plane: control/ngx_neon_ctl.h */
 typedef struct ngx_neon_ctl_s  ngx_neon_ctl_t;
 
@@ -128,6 +142,8 @@ typedef struct {
     ngx_array_t            *websocket_origins;   /* of ngx_str_t; NULL: any */
     ngx_array_t            *websocket_tunnel;   /* of neon_hostport_pattern_t;
                                                  NULL, empty: off */
+
+    ngx_neon_otlp_conf_t   *otlp;             /* NULL: off */
 
     ngx_thread_pool_t      *threads;          /* PBKDF2, getaddrinfo */
 } ngx_neon_conf_t;

@@ -20,6 +20,7 @@
 #include "ngx_neon_conf.h"
 #include "ngx_neon_metrics.h"
 #include "ngx_neon_reason.h"
+#include "ngx_neon_span.h"
 
 
 typedef struct ngx_neon_ctl_request_s  ngx_neon_ctl_request_t;
@@ -80,6 +81,10 @@ typedef enum {
 } ngx_neon_cached_e;
 
 
+/* as variables and spans say it; empty for NONE */
+ngx_str_t *ngx_neon_cached_name(ngx_neon_cached_e cached);
+
+
 /*
  * A question.  The caller owns it and its pool, and keeps both until the
  * handler was called or ngx_neon_ctl_cancel() returned.  Results live in the
@@ -99,6 +104,8 @@ struct ngx_neon_ctl_request_s {
     ngx_str_t                  front;         /* tcp, ws, http */
     const neon_pg_options_t   *options;       /* neon_ options or NULL */
     neon_ip_t                  client;        /* len 0: no IP address */
+    neon_traceparent_t         traceparent;   /* for the control plane */
+    ngx_neon_trace_t          *trace;         /* NULL: not sampled */
 
     ngx_neon_ctl_handler_pt    handler;
     void                      *data;
@@ -124,10 +131,17 @@ struct ngx_neon_ctl_request_s {
     uint64_t                   generation;    /* of the cache entry, or 0 */
     ngx_msec_t                 age;           /* of the cache entry, or 0 */
     ngx_uint_t                 retries;       /* calls beyond the first */
+    unsigned                   led:1;         /* began the flight */
+    unsigned                   joined:1;      /* waited in it */
     ngx_queue_t                queue;
     void                      *lookup;        /* waits in it, or NULL */
 
     void                      *ctx;           /* of the control plane */
+
+    /* of a call that is traced, by the control plane */
+    const char                *span;          /* its name; NULL: not HTTP */
+    ngx_str_t                  url;           /* in the pool */
+    ngx_uint_t                 status;        /* 0: no answer */
 };
 
 

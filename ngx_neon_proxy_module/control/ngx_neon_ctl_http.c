@@ -25,7 +25,9 @@ typedef struct {
     ngx_neon_ctl_request_t    *r;
     ngx_pool_t                *pool;
     ngx_neon_curl_t            curl;
-    ngx_str_t                  headers[2];
+    ngx_str_t                  headers[3];
+    u_char                     traceparent[sizeof("traceparent: ")
+                                           + NEON_TRACEPARENT_LEN];
 } ngx_neon_ctl_http_ctx_t;
 
 
@@ -51,6 +53,9 @@ static u_char *ngx_neon_ctl_http_escape(u_char *p, const void *data,
     size_t len);
 static ngx_str_t ngx_neon_ctl_http_application(ngx_neon_ctl_request_t *r);
 static ngx_int_t ngx_neon_ctl_http_headers(ngx_neon_ctl_http_ctx_t *ctx);
+static void ngx_neon_ctl_http_traceparent(ngx_neon_ctl_http_ctx_t *ctx,
+    ngx_str_t *header);
+static void ngx_neon_ctl_http_trace(ngx_neon_ctl_http_ctx_t *ctx);
 
 
 ngx_neon_ctl_t  ngx_neon_ctl_http = {
@@ -184,6 +189,10 @@ ngx_neon_ctl_http_start(ngx_neon_ctl_request_t *r)
 
     r->ctx = ctx;
 
+    if (r->trace) {
+        ngx_neon_ctl_http_trace(ctx);
+    }
+
     return NGX_AGAIN;
 
 failed:
@@ -216,6 +225,8 @@ ngx_neon_ctl_http_handler(ngx_neon_curl_t *curl)
 
     ctx = curl->data;
     r = ctx->r;
+
+    r->status = curl->status;
 
     if (curl->status == 0) {
         ngx_neon_ctl_error_transport(r, curl->error);
@@ -432,10 +443,53 @@ ngx_neon_ctl_http_headers(ngx_neon_ctl_http_ctx_t *ctx)
     ctx->headers[0].len = ngx_sprintf(p, "X-Request-ID: %V%Z", &r->session_id)
                           - p - 1;
 
-    ctx->headers[1] = hconf->authorization;
-
     ctx->curl.headers = ctx->headers;
-    ctx->curl.nheaders = hconf->authorization.len ? 2 : 1;
+    ctx->curl.nheaders = 1;
+
+    if (hconf->authorization.len) {
+        ctx->headers[ctx->curl.nheaders++] = hconf->authorization;
+    }
+
+    if (r->traceparent.given) {
+        ngx_neon_ctl_http_traceparent(ctx,
+                                      &ctx->headers[ctx->curl.nheaders++]);
+    }
 
     return NGX_OK;
+}
+
+
+static void
+ngx_neon_ctl_http_traceparent(ngx_neon_ctl_http_ctx_t *ctx, ngx_str_t *header)
+{
+    u_char  *p;
+
+    p = ngx_sprintf(ctx->traceparent, "traceparent: ");
+    neon_traceparent_write(p, &ctx->r->traceparent);
+    p[NEON_TRACEPARENT_LEN] = '\0';
+
+    header->data = ctx->traceparent;
+    header->len = sizeof(ctx->traceparent) - 1;
+}
+
+
+/* what a span says: OpenTelemetry, semantic conventions for HTTP clients */
+
+static void
+ngx_neon_ctl_http_trace(ngx_neon_ctl_http_ctx_t *ctx)
+{
+    ngx_neon_ctl_request_t    *r;
+    ngx_neon_ctl_http_conf_t  *hconf;
+
+    static const char *const  names[2][2] = {
+        { "GET /get_endpoint_access_control", "GET /wake_compute" },
+        { "GET /proxy_get_role_secret", "GET /proxy_wake_compute" }
+    };
+
+    r = ctx->r;
+    hconf = r->conf->ctl_conf;
+
+    r->span = names[hconf->api][r->call];
+    r->url.data = ngx_pstrdup(r->pool, &ctx->curl.url);
+    r->url.len = r->url.data ? ctx->curl.url.len : 0;
 }

@@ -96,6 +96,10 @@ ngx_neon_lookup_flight_lead(ngx_neon_ctl_request_t *r,
 
     f->attempts = retry;
     ngx_neon_lookup_flight_wait(f, r);
+
+    r->joined = 0;
+    r->led = 1;
+
     ngx_neon_lookup_lead(f, pause);
 
     return NGX_AGAIN;
@@ -146,7 +150,14 @@ ngx_neon_lookup_flight_leave(ngx_neon_ctl_request_t *r)
 void
 ngx_neon_lookup_flight_release(ngx_neon_ctl_request_t *r)
 {
-    ngx_neon_zone_t  *zone;
+    ngx_neon_zone_t           *zone;
+    ngx_neon_lookup_flight_t  *f;
+
+    f = r->lookup;
+
+    if (f->tracer == r) {
+        ngx_neon_lookup_trace_leave(f);
+    }
 
     ngx_queue_remove(&r->queue);
     r->lookup = NULL;
@@ -382,6 +393,7 @@ ngx_neon_lookup_flight_wait(ngx_neon_lookup_flight_t *f,
 
     ngx_queue_insert_tail(&f->waiters, &r->queue);
     r->lookup = f;
+    r->joined = 1;
 
     zone = ngx_neon_zone(f->conf);
 

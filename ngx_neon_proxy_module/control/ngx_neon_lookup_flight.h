@@ -33,6 +33,11 @@ struct ngx_neon_lookup_flight_s {
     neon_pg_options_t         options;
     uint64_t                  asked;          /* us */
 
+    ngx_neon_ctl_request_t   *tracer;         /* who waits, and has the calls
+                                                 in its trace; or NULL */
+    u_char                    span[NEON_SPAN_ID_LEN];
+    unsigned                  calling:1;      /* the span of a call is open */
+
     ngx_event_t               event;          /* pause, next look, answers */
     ngx_event_t               renew;          /* of the lease */
     ngx_msec_t                deadline;       /* for asking again */
@@ -93,6 +98,11 @@ void ngx_neon_lookup_flight_deliver(ngx_neon_lookup_flight_t *f,
 /* asks, after a pause */
 void ngx_neon_lookup_lead(ngx_neon_lookup_flight_t *f, ngx_msec_t pause);
 void ngx_neon_lookup_lead_answer_handler(ngx_neon_ctl_request_t *r);
+
+/* a call begins, and is over; or r leaves, in whose trace it is */
+void ngx_neon_lookup_trace_call(ngx_neon_lookup_flight_t *f);
+void ngx_neon_lookup_trace_answer(ngx_neon_lookup_flight_t *f);
+void ngx_neon_lookup_trace_leave(ngx_neon_lookup_flight_t *f);
 
 /* looks, after a while */
 void ngx_neon_lookup_follow(ngx_neon_lookup_flight_t *f);

@@ -119,6 +119,8 @@ ngx_neon_lookup_lead_ask(ngx_neon_lookup_flight_t *f)
     f->asked = ngx_neon_usec();
     call->pool = ngx_create_pool(NGX_NEON_LOOKUP_LEAD_POOL, &f->log);
 
+    ngx_neon_lookup_trace_call(f);
+
     if (call->pool == NULL) {
         ngx_neon_ctl_fail(call, NGX_NEON_REASON_INTERNAL, "no memory");
 
@@ -352,6 +354,7 @@ static void
 ngx_neon_lookup_lead_answered(ngx_neon_lookup_flight_t *f)
 {
     ngx_neon_lookup_lead_measure(f);
+    ngx_neon_lookup_trace_answer(f);
     ngx_neon_lookup_lead_settle(f);
 
     if (f->call.rc != NGX_OK

@@ -9,6 +9,7 @@
 
 #include "neon_ws.h"
 
+#include "ngx_http_neon_origin.h"
 #include "ngx_http_neon_pages.h"
 #include "ngx_http_neon_tunnel.h"
 #include "ngx_neon_session.h"
@@ -40,10 +41,6 @@ static ngx_uint_t ngx_http_neon_websocket_token(ngx_str_t *list,
     const char *token);
 static ngx_int_t ngx_http_neon_websocket_check(ngx_http_request_t *r,
     ngx_http_neon_websocket_headers_t *h);
-static ngx_uint_t ngx_http_neon_websocket_allowed(ngx_array_t *origins,
-    ngx_str_t *origin);
-static ngx_uint_t ngx_http_neon_websocket_match(ngx_str_t *pattern,
-    ngx_str_t *origin);
 static ngx_int_t ngx_http_neon_websocket_refuse(ngx_http_request_t *r,
     ngx_uint_t status, const char *text);
 static ngx_int_t ngx_http_neon_websocket_accept(ngx_http_request_t *r,
@@ -52,6 +49,7 @@ static void ngx_http_neon_websocket_write_handler(ngx_http_request_t *r);
 static void ngx_http_neon_websocket_upgraded(ngx_http_request_t *r);
 static void ngx_http_neon_websocket_start_handler(ngx_event_t *ev);
 static ngx_int_t ngx_http_neon_websocket_start(ngx_http_request_t *r);
+static ngx_str_t ngx_http_neon_websocket_traceparent(ngx_http_request_t *r);
 static void ngx_http_neon_websocket_event_handler(ngx_event_t *ev);
 static ngx_int_t ngx_http_neon_websocket_bye(ngx_neon_session_t *s);
 static void ngx_http_neon_websocket_finish(ngx_neon_session_t *s);
@@ -243,8 +241,8 @@ ngx_http_neon_websocket_check(ngx_http_request_t *r,
     /* those who have no Origin are no browsers */
 
     if (h->origin.len && nlcf->conf->websocket_origins
-        && !ngx_http_neon_websocket_allowed(nlcf->conf->websocket_origins,
-                                            &h->origin))
+        && !ngx_http_neon_origin_allowed(nlcf->conf->websocket_origins,
+                                         &h->origin))
     {
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                       "origin \"%V\" is not one of \"websocket_origins\"",
@@ -263,55 +261,6 @@ ngx_http_neon_websocket_check(ngx_http_request_t *r,
     }
 
     return rc == NGX_OK ? NGX_DECLINED : rc;
-}
-
-
-static ngx_uint_t
-ngx_http_neon_websocket_allowed(ngx_array_t *origins, ngx_str_t *origin)
-{
-    ngx_str_t   *pattern;
-    ngx_uint_t   i;
-
-    pattern = origins->elts;
-
-    for (i = 0; i < origins->nelts; i++) {
-        if (ngx_http_neon_websocket_match(&pattern[i], origin)) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-/* any, an origin, or one whose "*." stands for all names below a domain */
-
-static ngx_uint_t
-ngx_http_neon_websocket_match(ngx_str_t *pattern, ngx_str_t *origin)
-{
-    size_t   scheme, tail;
-    u_char  *star;
-
-    if (pattern->len == 1 && pattern->data[0] == '*') {
-        return 1;
-    }
-
-    star = ngx_strnstr(pattern->data, "://*.", pattern->len);
-
-    if (star == NULL) {
-        return pattern->len == origin->len
-               && ngx_strncasecmp(pattern->data, origin->data, origin->len)
-                  == 0;
-    }
-
-    scheme = star + 3 - pattern->data;
-    tail = pattern->len - scheme - 1;
-
-    return origin->len > scheme + tail
-           && ngx_strncasecmp(origin->data, pattern->data, scheme) == 0
-           && ngx_strncasecmp(origin->data + origin->len - tail, star + 4,
-                              tail)
-              == 0;
 }
 
 
@@ -536,6 +485,7 @@ ngx_http_neon_websocket_start(ngx_http_request_t *r)
     s->front = &ngx_http_neon_websocket_front;
     s->front_data = r;
     s->host = r->headers_in.server;
+    s->traceparent = ngx_http_neon_websocket_traceparent(r);
 
     rc = ngx_http_neon_tunnel(r, nlcf->conf, &s->tunnel, &text);
 
@@ -557,6 +507,42 @@ ngx_http_neon_websocket_start(ngx_http_request_t *r)
     ngx_neon_session_start(s);
 
     return NGX_OK;
+}
+
+
+/* W3C Trace Context, section 3.2: two of them are none */
+
+static ngx_str_t
+ngx_http_neon_websocket_traceparent(ngx_http_request_t *r)
+{
+    ngx_str_t         value;
+    ngx_uint_t        i, n;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *elts;
+
+    n = 0;
+    ngx_str_null(&value);
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        elts = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (elts[i].key.len == sizeof("traceparent") - 1
+                && ngx_strncmp(elts[i].lowcase_key, "traceparent",
+                               sizeof("traceparent") - 1)
+                   == 0)
+            {
+                value = elts[i].value;
+                n++;
+            }
+        }
+    }
+
+    if (n > 1) {
+        value.len = 0;
+    }
+
+    return value;
 }
 
 

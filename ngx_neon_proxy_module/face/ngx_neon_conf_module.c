@@ -8,6 +8,7 @@
 
 #include "neon_endpoint.h"
 
+#include "ngx_neon_conf_otlp.h"
 #include "ngx_neon_conf_policy.h"
 #include "ngx_neon_conf_value.h"
 
@@ -277,6 +278,13 @@ static ngx_command_t  ngx_neon_conf_commands[] = {
       ngx_neon_conf_set_tunnel,
       0,
       offsetof(ngx_neon_conf_t, websocket_tunnel),
+      NULL },
+
+    { ngx_string("otlp"),
+      NGX_NEON_CONF|NGX_CONF_1MORE,
+      ngx_neon_conf_set_otlp,
+      0,
+      0,
       NULL },
 
     { ngx_string("kdf_threads"),

@@ -81,6 +81,14 @@ const ngx_neon_label_t  ngx_neon_label_cancels[NGX_NEON_CANCELED_RESULTS] = {
 };
 
 
+const ngx_neon_label_t  ngx_neon_label_spans[NGX_NEON_SPANS_RESULTS] = {
+    [NGX_NEON_SPANS_EXPORTED] = { "exported", "Spans exported" },
+    [NGX_NEON_SPANS_REJECTED] = { "rejected", "Spans rejected" },
+    [NGX_NEON_SPANS_DROPPED] = { "dropped", "Spans dropped" },
+    [NGX_NEON_SPANS_FAILED] = { "failed", "Spans not delivered" }
+};
+
+
 const ngx_neon_label_t  ngx_neon_label_computes[NGX_NEON_COMPUTE_STATES] = {
     [NGX_NEON_COMPUTE_KNOWN] = { "known", "known" },
     [NGX_NEON_COMPUTE_REFUSED] = { "refused", "refused" },

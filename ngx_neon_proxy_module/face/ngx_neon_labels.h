@@ -43,6 +43,7 @@ extern const ngx_neon_label_t
     ngx_neon_label_nodes[2],
     ngx_neon_label_retries[2],
     ngx_neon_label_cancels[NGX_NEON_CANCELED_RESULTS],
+    ngx_neon_label_spans[NGX_NEON_SPANS_RESULTS],
     ngx_neon_label_computes[NGX_NEON_COMPUTE_STATES],
     ngx_neon_label_workers[2];
 

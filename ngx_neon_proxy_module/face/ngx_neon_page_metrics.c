@@ -38,6 +38,8 @@ static void ngx_neon_page_metrics_calls(ngx_neon_prometheus_t *m,
     const ngx_neon_snapshot_t *snapshot);
 static void ngx_neon_page_metrics_computes(ngx_neon_prometheus_t *m,
     const ngx_neon_snapshot_t *snapshot);
+static void ngx_neon_page_metrics_spans(ngx_neon_prometheus_t *m,
+    const ngx_neon_snapshot_t *snapshot);
 static void ngx_neon_page_metrics_processes(ngx_neon_prometheus_t *m,
     const ngx_neon_snapshot_t *snapshot);
 static void ngx_neon_page_metrics_zone(ngx_neon_prometheus_t *m,
@@ -76,6 +78,7 @@ ngx_neon_page_metrics(ngx_neon_page_t *page,
     ngx_neon_page_metrics_flights(&m, snapshot);
     ngx_neon_page_metrics_calls(&m, snapshot);
     ngx_neon_page_metrics_computes(&m, snapshot);
+    ngx_neon_page_metrics_spans(&m, snapshot);
     ngx_neon_page_metrics_processes(&m, snapshot);
     ngx_neon_page_metrics_zone(&m, snapshot);
 }
@@ -375,6 +378,20 @@ ngx_neon_page_metrics_computes(ngx_neon_prometheus_t *m,
     ngx_neon_prometheus_counters(m, "neon_proxy_cancels_total", "result",
                                  ngx_neon_label_cancels, metrics->cancels,
                                  NGX_NEON_CANCELED_RESULTS);
+}
+
+
+static void
+ngx_neon_page_metrics_spans(ngx_neon_prometheus_t *m,
+    const ngx_neon_snapshot_t *snapshot)
+{
+    ngx_neon_prometheus_family(m, "neon_proxy_spans_total", "counter",
+                               "Spans of sampled sessions, by what became of"
+                               " them (otlp).");
+    ngx_neon_prometheus_counters(m, "neon_proxy_spans_total", "result",
+                                 ngx_neon_label_spans,
+                                 snapshot->metrics.spans,
+                                 NGX_NEON_SPANS_RESULTS);
 }
 
 

@@ -10,9 +10,7 @@
 
 #include "ngx_neon_page.h"
 #include "ngx_neon_snapshot.h"
-
-
-#define NGX_NEON_VERSION  "0.1.0"
+#include "ngx_neon_version.h"
 
 
 void ngx_neon_page_status_json(ngx_neon_page_t *page,

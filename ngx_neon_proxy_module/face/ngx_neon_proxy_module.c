@@ -9,7 +9,9 @@
 #include "ngx_neon_block.h"
 #include "ngx_neon_curl.h"
 #include "ngx_neon_drain.h"
+#include "ngx_neon_otlp.h"
 #include "ngx_neon_retire.h"
+#include "ngx_neon_trace.h"
 #include "ngx_neon_zone.h"
 
 
@@ -207,6 +209,10 @@ ngx_neon_proxy_init_process(ngx_cycle_t *cycle)
 
     for (i = 0; i < nmcf->proxies.nelts; i++) {
         ngx_neon_slot_claim(ngx_neon_zone(proxy[i]), cycle->log);
+
+        if (ngx_neon_otlp_init(cycle, proxy[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
     ngx_neon_drain_init(cycle, ngx_neon_proxy_drain);
@@ -249,6 +255,10 @@ ngx_neon_proxy_exit_process(ngx_cycle_t *cycle)
     ngx_neon_main_conf_t   *nmcf;
 
     ngx_neon_drain_exit();
+
+    ngx_neon_trace_exit();
+    ngx_neon_otlp_exit();
+
     ngx_neon_curl_exit(cycle);
 
     nmcf = (ngx_neon_main_conf_t *) ngx_get_conf(cycle->conf_ctx,

@@ -124,18 +124,8 @@ ngx_neon_variable_cached(ngx_neon_session_t *s, ngx_pool_t *pool,
 {
     ngx_neon_cached_e  cached;
 
-    static ngx_str_t   names[] = {
-        ngx_null_string,               /* NGX_NEON_CACHED_NONE */
-        ngx_string("BYPASS"),
-        ngx_string("MISS"),
-        ngx_string("HIT"),
-        ngx_string("EXPIRED"),
-        ngx_string("STALE"),
-        ngx_string("SPURIOUS")
-    };
-
     cached = *(ngx_neon_cached_e *) ((u_char *) s + data);
-    *value = names[cached];
+    *value = *ngx_neon_cached_name(cached);
 
     return value->len ? NGX_OK : NGX_DECLINED;
 }

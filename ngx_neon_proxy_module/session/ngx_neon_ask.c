@@ -104,6 +104,8 @@ ngx_neon_ask_request(ngx_neon_session_t *s, ngx_neon_ctl_call_e call)
     r->application_name = s->application_name;
     r->front = s->front->name;
     r->options = &l->options;
+    r->traceparent = s->context;
+    r->trace = s->trace;
     r->handler = ngx_neon_ask_handler;
     r->data = s;
 

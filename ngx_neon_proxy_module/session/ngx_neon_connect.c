@@ -386,6 +386,8 @@ ngx_neon_connect_failed(ngx_neon_session_t *s, ngx_neon_reason_e reason,
 
     ngx_neon_connect_count(s);
 
+    s->failed = reason;
+
     if (ngx_neon_connect_again(s, failure)) {
         return NGX_DECLINED;
     }

@@ -9,6 +9,8 @@
 
 #include "neon_pg_error.h"
 
+#include "ngx_neon_trace.h"
+
 
 #define NGX_NEON_LINGER         2000          /* ms */
 #define NGX_NEON_ERROR_MAX      4096
@@ -351,6 +353,7 @@ ngx_neon_finish_close(ngx_neon_session_t *s)
     }
 
     ngx_neon_count_end(s);
+    ngx_neon_trace_end(s);
 
     if (s->client->ssl) {
         /* what there was to say is said; do not wait for the other */

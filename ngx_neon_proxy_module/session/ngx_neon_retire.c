@@ -59,8 +59,10 @@ ngx_neon_retire_add(ngx_neon_session_t *s)
 void
 ngx_neon_retire_remove(ngx_neon_session_t *s)
 {
-    ngx_queue_remove(&s->retire);
-    s->retiring = 0;
+    if (s->retiring) {
+        ngx_queue_remove(&s->retire);
+        s->retiring = 0;
+    }
 }
 
 

@@ -22,7 +22,7 @@ void ngx_neon_retire_begin(ngx_neon_conf_t *conf);
 /* s comes into the relay */
 void ngx_neon_retire_add(ngx_neon_session_t *s);
 
-/* it leaves; s->retiring is set */
+/* it leaves, or has left */
 void ngx_neon_retire_remove(ngx_neon_session_t *s);
 
 /* the relay had an event, s may have become idle; it is not closed here */

@@ -10,6 +10,7 @@
 
 #include "ngx_neon_login.h"
 #include "ngx_neon_retire.h"
+#include "ngx_neon_trace.h"
 
 
 typedef ngx_int_t (*ngx_neon_step_pt)(ngx_neon_session_t *s);
@@ -54,6 +55,7 @@ ngx_neon_session_start(ngx_neon_session_t *s)
     }
 
     ngx_neon_session_set_state(s, s->state);
+    s->begun = s->entered;
 
     if (ngx_neon_login_create(s) != NGX_OK) {
         s->silent = 1;
@@ -127,11 +129,13 @@ ngx_neon_session_set_state(ngx_neon_session_t *s, ngx_neon_state_e state)
         ngx_neon_session_log_end(s);
     }
 
-    if (s->retiring) {
-        ngx_neon_retire_remove(s);
-    }
+    ngx_neon_retire_remove(s);
 
     now = ngx_neon_usec();
+
+    if (s->begun) {
+        ngx_neon_trace_step(s, state, now);
+    }
 
     s->spent[s->state] += (uint32_t) (now - s->entered);
     s->entered = now;

@@ -27,6 +27,7 @@
 #include "ngx_neon_ctl.h"
 #include "ngx_neon_metrics.h"
 #include "ngx_neon_reason.h"
+#include "ngx_neon_span.h"
 #include "ngx_neon_state.h"
 #include "ngx_neon_time.h"
 
@@ -130,6 +131,7 @@ struct ngx_neon_session_s {
     ngx_str_t             user;
     ngx_str_t             database;
     ngx_str_t             application_name;
+    ngx_str_t             traceparent;        /* by the front: a header */
     ngx_str_t             compute_addr;
     ngx_str_t             cold_start;
     ngx_str_t             error;              /* what the client was told */
@@ -152,6 +154,11 @@ struct ngx_neon_session_s {
     uint32_t              spent[NGX_NEON_STATES];   /* us in each state; 0:
                                                  never entered */
     uint64_t              entered;            /* us: the current state */
+    uint64_t              begun;              /* us: the first one */
+
+    neon_traceparent_t    context;            /* for the control plane */
+    ngx_neon_trace_t     *trace;              /* NULL: not sampled */
+    ngx_neon_reason_e     failed;             /* of what is tried again */
 
     unsigned              tls:1;              /* the client's leg is secure */
     unsigned              tls_available:1;    /* the front could do TLS */

@@ -76,6 +76,16 @@ typedef enum {
 } ngx_neon_canceled_e;
 
 
+typedef enum {
+    NGX_NEON_SPANS_EXPORTED = 0,
+    NGX_NEON_SPANS_REJECTED,                  /* the collector took the rest */
+    NGX_NEON_SPANS_DROPPED,                   /* the queue was full */
+    NGX_NEON_SPANS_FAILED,                    /* the collector was not reached,
+                                                 or took none */
+    NGX_NEON_SPANS_RESULTS
+} ngx_neon_spans_e;
+
+
 /* upper bounds in us: ngx_neon_histogram_bounds[]; one more bucket: +Inf */
 
 #define NGX_NEON_HISTOGRAM_BUCKETS  14
@@ -106,6 +116,7 @@ typedef struct {
     ngx_atomic_t            retries[2];           /* wake, connect */
     ngx_atomic_t            cancels[NGX_NEON_CANCELED_RESULTS];
     ngx_atomic_t            errors[NGX_NEON_REASONS];
+    ngx_atomic_t            spans[NGX_NEON_SPANS_RESULTS];
     ngx_atomic_t            bytes[NGX_NEON_FRONTS][2];  /* to compute, to
                                                            client */
 } ngx_neon_metrics_t;

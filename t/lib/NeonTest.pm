@@ -137,6 +137,14 @@ sub control_plane {
 }
 
 
+sub collector {
+    my ($self, %o) = @_;
+
+    require NeonTest::Collector;
+    return $self->part(NeonTest::Collector->new($self, %o)->start);
+}
+
+
 sub fake_compute {
     my ($self, $handler, %o) = @_;
 
