@@ -11,6 +11,15 @@
 #define NGX_NEON_CTL_NAME_MAX  128        /* of a name in a log line */
 
 
+static ngx_conf_enum_t  ngx_neon_ctl_ssl_names[] = {
+    { ngx_string("off"), NGX_NEON_SSL_OFF },
+    { ngx_string("prefer"), NGX_NEON_SSL_PREFER },
+    { ngx_string("require"), NGX_NEON_SSL_REQUIRE },
+    { ngx_string("verify-full"), NGX_NEON_SSL_VERIFY_FULL },
+    { ngx_null_string, 0 }
+};
+
+
 ngx_str_t
 ngx_neon_ctl_printable(ngx_pool_t *pool, ngx_str_t *text, size_t max)
 {
@@ -109,6 +118,77 @@ ngx_neon_ctl_verifier(ngx_neon_ctl_request_t *r, ngx_neon_access_t *access,
                   "role \"%V\" of endpoint \"%V\" has no SCRAM-SHA-256 "
                   "verifier but another kind of secret: it cannot log in",
                   &role, &endpoint);
+}
+
+
+const char *
+ngx_neon_ctl_allowed(ngx_neon_ctl_request_t *r, ngx_neon_access_t *access,
+    ngx_array_t *list)
+{
+    ngx_str_t        *s, name, endpoint;
+    ngx_uint_t        i;
+    neon_ip_range_t  *range, parsed;
+
+    if (list == NULL || list->nelts == 0) {
+        return NULL;
+    }
+
+    /* an entry that is not understood admits nobody, and no one else */
+
+    access->restricted = 1;
+
+    access->allowed_ips = ngx_array_create(r->pool, list->nelts,
+                                           sizeof(neon_ip_range_t));
+    if (access->allowed_ips == NULL) {
+        return "no memory";
+    }
+
+    s = list->elts;
+
+    for (i = 0; i < list->nelts; i++) {
+
+        if (neon_ip_range_parse(&parsed, neon_str(s[i].data, s[i].len))
+            != NEON_OK)
+        {
+            name = ngx_neon_ctl_printable(r->pool, &s[i],
+                                          NGX_NEON_CTL_NAME_MAX);
+            endpoint = ngx_neon_ctl_printable(r->pool, &r->endpoint,
+                                              NGX_NEON_CTL_NAME_MAX);
+
+            ngx_log_error(NGX_LOG_WARN, r->log, 0,
+                          "\"%V\" in allowed_ips of endpoint \"%V\" is not an "
+                          "address, block or range: it admits nobody",
+                          &name, &endpoint);
+            continue;
+        }
+
+        range = ngx_array_push(access->allowed_ips);
+        if (range == NULL) {
+            return "no memory";
+        }
+
+        *range = parsed;
+    }
+
+    return NULL;
+}
+
+
+ngx_int_t
+ngx_neon_ctl_ssl(ngx_neon_node_t *node, ngx_str_t *text)
+{
+    ngx_conf_enum_t  *ssl;
+
+    for (ssl = ngx_neon_ctl_ssl_names; ssl->name.len; ssl++) {
+        if (ssl->name.len == text->len
+            && ngx_memcmp(ssl->name.data, text->data, text->len) == 0)
+        {
+            node->ssl = ssl->value;
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
 }
 
 

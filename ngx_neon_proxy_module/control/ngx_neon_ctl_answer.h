@@ -34,6 +34,16 @@ void ngx_neon_ctl_verifier(ngx_neon_ctl_request_t *r,
     ngx_neon_access_t *access, ngx_str_t *secret);
 
 /*
+ * allowed_ips, of ngx_str_t; NULL or empty: anybody.  An entry that is not
+ * understood is logged, and admits nobody.  NULL, or what is wrong.
+ */
+const char *ngx_neon_ctl_allowed(ngx_neon_ctl_request_t *r,
+    ngx_neon_access_t *access, ngx_array_t *list);
+
+/* off, prefer, require, verify-full; else NGX_DECLINED */
+ngx_int_t ngx_neon_ctl_ssl(ngx_neon_node_t *node, ngx_str_t *text);
+
+/*
  * HOST:PORT, split at the last colon; [v6] without its brackets.  host is
  * copied, with NUL behind it.  NGX_ERROR: *err is a static text.
  */

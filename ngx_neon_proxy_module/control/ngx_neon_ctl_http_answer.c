@@ -20,8 +20,6 @@ static const char *ngx_neon_ctl_http_access(ngx_neon_ctl_request_t *r,
 static void ngx_neon_ctl_http_rates(ngx_neon_access_t *access,
     ngx_neon_ctl_json_t *json);
 static ngx_uint_t ngx_neon_ctl_http_milli(ngx_str_t *number);
-static const char *ngx_neon_ctl_http_allowed(ngx_neon_ctl_request_t *r,
-    ngx_neon_access_t *access, ngx_array_t *list);
 static const char *ngx_neon_ctl_http_node(ngx_neon_ctl_request_t *r,
     ngx_neon_ctl_json_t *json);
 static ngx_str_t ngx_neon_ctl_http_cold_start(ngx_str_t *text);
@@ -90,7 +88,7 @@ ngx_neon_ctl_http_access(ngx_neon_ctl_request_t *r, ngx_neon_ctl_json_t *json)
 
     ngx_neon_ctl_http_rates(access, json);
 
-    return ngx_neon_ctl_http_allowed(r, access, json->allowed_ips);
+    return ngx_neon_ctl_allowed(r, access, json->allowed_ips);
 }
 
 
@@ -130,59 +128,6 @@ ngx_neon_ctl_http_milli(ngx_str_t *number)
 
     return (value > 0 && value < NGX_NEON_CTL_HTTP_RATE_MAX)
            ? (ngx_uint_t) (value * 1000 + 0.5) : 0;
-}
-
-
-static const char *
-ngx_neon_ctl_http_allowed(ngx_neon_ctl_request_t *r,
-    ngx_neon_access_t *access, ngx_array_t *list)
-{
-    ngx_str_t        *s, name, endpoint;
-    ngx_uint_t        i;
-    neon_ip_range_t  *range, parsed;
-
-    if (list == NULL || list->nelts == 0) {
-        return NULL;
-    }
-
-    /* an entry that is not understood admits nobody, and no one else */
-
-    access->restricted = 1;
-
-    access->allowed_ips = ngx_array_create(r->pool, list->nelts,
-                                           sizeof(neon_ip_range_t));
-    if (access->allowed_ips == NULL) {
-        return "no memory";
-    }
-
-    s = list->elts;
-
-    for (i = 0; i < list->nelts; i++) {
-
-        if (neon_ip_range_parse(&parsed, neon_str(s[i].data, s[i].len))
-            != NEON_OK)
-        {
-            name = ngx_neon_ctl_printable(r->pool, &s[i],
-                                          NGX_NEON_CTL_HTTP_ID_MAX);
-            endpoint = ngx_neon_ctl_printable(r->pool, &r->endpoint,
-                                              NGX_NEON_CTL_HTTP_ID_MAX);
-
-            ngx_log_error(NGX_LOG_WARN, r->log, 0,
-                          "\"%V\" in allowed_ips of endpoint \"%V\" is not an "
-                          "address, block or range: it admits nobody",
-                          &name, &endpoint);
-            continue;
-        }
-
-        range = ngx_array_push(access->allowed_ips);
-        if (range == NULL) {
-            return "no memory";
-        }
-
-        *range = parsed;
-    }
-
-    return NULL;
 }
 
 

@@ -41,15 +41,6 @@ ngx_neon_ctl_t  ngx_neon_ctl_static = {
 };
 
 
-static ngx_conf_enum_t  ngx_neon_ctl_static_ssl[] = {
-    { ngx_string("off"), NGX_NEON_SSL_OFF },
-    { ngx_string("prefer"), NGX_NEON_SSL_PREFER },
-    { ngx_string("require"), NGX_NEON_SSL_REQUIRE },
-    { ngx_string("verify-full"), NGX_NEON_SSL_VERIFY_FULL },
-    { ngx_null_string, 0 }
-};
-
-
 char *
 ngx_neon_ctl_static_endpoint(ngx_conf_t *cf,
     ngx_neon_ctl_static_conf_t *sconf)
@@ -147,16 +138,14 @@ static ngx_int_t
 ngx_neon_ctl_static_param(ngx_conf_t *cf, ngx_neon_ctl_static_endpoint_t *e,
     ngx_str_t *param)
 {
-    ngx_str_t         text;
-    ngx_conf_enum_t  *ssl;
+    ngx_str_t  text;
 
     if (param->len > 4 && ngx_strncmp(param->data, "ssl=", 4) == 0) {
+        text.data = param->data + 4;
+        text.len = param->len - 4;
 
-        for (ssl = ngx_neon_ctl_static_ssl; ssl->name.len; ssl++) {
-            if (ngx_strcmp(param->data + 4, ssl->name.data) == 0) {
-                e->node.ssl = ssl->value;
-                return NGX_OK;
-            }
+        if (ngx_neon_ctl_ssl(&e->node, &text) == NGX_OK) {
+            return NGX_OK;
         }
 
     } else if (param->len > 12
