@@ -13,7 +13,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 # package, or package:command where another package may bring the command
 
 build='gcc make perl binutils libc6-dev dpkg-dev nginx nginx-dev libssl-dev
-       libpcre2-dev zlib1g-dev libcurl4-openssl-dev libyajl-dev'
+       libpcre2-dev zlib1g-dev libcurl4-openssl-dev libyajl-dev libpq-dev'
 
 demo="$build openssl postgresql postgresql-client libnginx-mod-stream
       ca-certificates python3:python3 nodejs:node npm:npm"

@@ -23,6 +23,7 @@ spew("$dir/long", 'x' x 4097);
 my $static = "control_plane static; endpoint ep-1 127.0.0.1:5432;"
              . " role_file $dir/roles;";
 my $http = 'control_plane http://127.0.0.1:9095/authenticate/v1;';
+my $postgres = 'control_plane postgres://proxy:seekrit@10.0.0.1/db;';
 
 
 # --- taken ---------------------------------------------------------------
@@ -31,6 +32,24 @@ my @good = (
     [ 'static, nothing else' => $static ],
     [ 'http, nothing else' => $http ],
     [ 'https' => 'control_plane https://control.example.com/api/;' ],
+    [ 'postgres, nothing else' => $postgres ],
+    (map { [ $_ => "control_plane $_;" ] }
+        'postgresql://u:p@[::1]:6432/d', 'postgres://u@localhost/d',
+        'postgres://u@/d?hostaddr=127.0.0.1',
+        'postgres://u@db/d?hostaddr=127.0.0.1&sslmode=verify-full'
+        . '&sslrootcert=/nowhere.crt',
+        'postgres://u:p%40%2F%3a@db/d?options=-c%20lock_timeout%3D1s'
+        . '&application_name=me&passfile=/none'),
+    [ 'postgres by a socket' => 'control_plane postgres://u@%2Frun%2Fpg/d;'
+      . ' node_query "select 1 as host, 2 as port where x = $1";' ],
+    [ 'postgres, every directive' => <<'END' ],
+        control_plane  postgres://u@db/d;
+        control_plane_timeout connect=1s request=2s;
+        control_plane_connections 16;
+        auth_query     "select $1 as rolpassword, $2";
+        access_query   "select $1 as allowed_ips";
+        node_query     "select $2 as host, 1 as port";
+END
     [ 'every directive', <<"END" ],
         zone                   main 1m;
         $http
@@ -119,6 +138,9 @@ unlike($none, qr/\[warn\] .*websocket_tunnel/,
        'websocket_tunnel *.a.example:*: none');
 
 
+sub split_name { (split ' ', $_[0])[0] }
+
+
 # --- refused -------------------------------------------------------------
 
 # name => [ text of the block, what the message says ]
@@ -129,6 +151,46 @@ my @bad = (
     [ 'no control plane', 'wake_timeout 1s;', qr/control_plane/ ],
     [ 'control plane twice', "$static $http", qr/control_plane/ ],
     [ 'URL without host', 'control_plane http:///v1;', qr{http:///v1} ],
+    (map { [ $_->[0] => "control_plane postgres://$_->[1];",
+             qr/invalid control_plane: $_->[2].*, it must be postgres:/ ] }
+        [ 'no user', 'db/d', 'no user in it' ],
+        [ 'no database', 'u:seekrit@db', 'no database in it' ],
+        [ 'no host', 'u:seekrit@/d', 'no host in it' ],
+        [ 'two hosts', 'u:seekrit@a,b/d', 'the host must be one name' ],
+        [ 'host', 'u:seekrit@a_%20b/d', 'the host must be one name' ],
+        [ 'port', 'u:seekrit@db:99999/d', 'invalid port' ],
+        [ 'hostaddr', 'u:seekrit@db/d?hostaddr=db', 'hostaddr must be one' ],
+        [ 'sslmode', 'u:seekrit@db/d?sslmode=maybe', 'sslmode must be' ],
+        [ 'service', 'u:seekrit@db/d?service=mine',
+          'parameter "service" is not supported' ],
+        [ 'connect_timeout', 'u:seekrit@db/d?connect_timeout=3',
+          'parameter "connect_timeout" is not supported' ],
+        [ 'gssencmode', 'u:seekrit@db/d?gssencmode=prefer',
+          'parameter "gssencmode" is not supported' ],
+        [ 'unknown parameter', 'u:seekrit@db/d?colour=red',
+          'invalid URI query parameter' ],
+        [ 'escape', 'u:seekrit%zz@db/d', 'invalid percent-encoded token' ],
+        [ 'bracket', 'u:seekrit@[::1/d', 'end of string reached' ]),
+    [ 'postgres by a socket, no node_query',
+      'control_plane postgres://u@%2Frun%2Fpg/d;', qr/needs a "node_query"/ ],
+    [ 'postgres with a token', "$postgres control_plane_token abc;",
+      qr{"control_plane_token" does not fit .*postgres://USER\[:PASSWORD\]} ],
+    [ 'postgres with an API', "$postgres control_plane_api v1;",
+      qr/"control_plane_api" does not fit "control_plane postgres"/ ],
+    [ 'postgres with an endpoint', "$postgres endpoint * 127.0.0.1:1;",
+      qr/"endpoint" does not fit "control_plane postgres"/ ],
+    (map { [ "$_ without \$1" => "$postgres $_ \"select 1\";",
+             qr/invalid $_ "select 1".*parameter \$1/ ] }
+        qw/auth_query access_query node_query/),
+    (map { [ "$_ with http" => "$http $_;",
+             qr/"@{[ split_name($_) ]}" does not fit "control_plane http"/ ],
+           [ "$_ with static" => "$static $_;",
+             qr/"@{[ split_name($_) ]}" does not fit "control_plane static"/ ]
+         } 'auth_query "$1"', 'access_query "$1"', 'node_query "$1"',
+           'control_plane_connections 4'),
+    (map { [ "control_plane_connections $_",
+             "$postgres control_plane_connections $_;", qr/"$_"/ ] }
+        '0', 'many', '1001', '-1'),
     [ 'unknown API', "$http control_plane_api v3;", qr/v3/ ],
     [ 'no token file', "$http control_plane_token file:$dir/none;",
       qr{\Q$dir/none} ],
@@ -232,6 +294,7 @@ for (@bad) {
     isnt($rc, 0, "$name: refused");
     like($log, $message, "$name: the message has the value");
     like($log, qr{\[emerg\].* in \Q$dir\E\S*:\d+}, "$name: file and line");
+    unlike($log, qr/seekrit/, "$name: no password");
 }
 
 

@@ -42,6 +42,7 @@ typedef struct {
                                                  not empty */
     unsigned                   block_public:1;
     unsigned                   block_vpc:1;
+    time_t                     valid_until;   /* of the verifier; 0: for ever */
     ngx_array_t               *allowed_ips;   /* of neon_ip_range_t; entries
                                                  that do not parse are left out
                                                  (and match nobody) */
@@ -160,6 +161,7 @@ struct ngx_neon_ctl_s {
 
 
 extern ngx_neon_ctl_t  ngx_neon_ctl_http;
+extern ngx_neon_ctl_t  ngx_neon_ctl_postgres;
 extern ngx_neon_ctl_t  ngx_neon_ctl_static;
 
 

@@ -21,6 +21,7 @@ typedef enum {
 #define NGX_NEON_CTL_PACK_BLOCK_PUBLIC  4
 #define NGX_NEON_CTL_PACK_BLOCK_VPC     8
 #define NGX_NEON_CTL_PACK_RATES         16
+#define NGX_NEON_CTL_PACK_UNTIL         32
 
 /* bits of ERROR */
 #define NGX_NEON_CTL_PACK_RETRYABLE     1
@@ -81,7 +82,8 @@ ngx_neon_ctl_pack_access(neon_wr_t *w, ngx_neon_access_t *a)
                   | (a->restricted ? NGX_NEON_CTL_PACK_RESTRICTED : 0)
                   | (a->block_public ? NGX_NEON_CTL_PACK_BLOCK_PUBLIC : 0)
                   | (a->block_vpc ? NGX_NEON_CTL_PACK_BLOCK_VPC : 0)
-                  | (rates ? NGX_NEON_CTL_PACK_RATES : 0));
+                  | (rates ? NGX_NEON_CTL_PACK_RATES : 0)
+                  | (a->valid_until ? NGX_NEON_CTL_PACK_UNTIL : 0));
 
     if (a->found) {
         neon_wr_u32(w, v->iterations);
@@ -109,6 +111,11 @@ ngx_neon_ctl_pack_access(neon_wr_t *w, ngx_neon_access_t *a)
 
     if (rates) {
         ngx_neon_ctl_pack_rates(w, a);
+    }
+
+    if (a->valid_until) {
+        neon_wr_u32(w, (uint32_t) ((uint64_t) a->valid_until >> 32));
+        neon_wr_u32(w, (uint32_t) a->valid_until);
     }
 }
 
@@ -214,6 +221,7 @@ static ngx_int_t
 ngx_neon_ctl_unpack_access(ngx_neon_ctl_request_t *r, neon_rd_t *rd)
 {
     uint8_t                 flags;
+    uint64_t                until;
     neon_str_t              salt;
     ngx_uint_t              i;
     ngx_neon_access_t      *a;
@@ -263,6 +271,11 @@ ngx_neon_ctl_unpack_access(ngx_neon_ctl_request_t *r, neon_rd_t *rd)
     {
         a->rate[i].rate = neon_rd_u32(rd);
         a->rate[i].burst = neon_rd_u32(rd);
+    }
+
+    if (flags & NGX_NEON_CTL_PACK_UNTIL) {
+        until = (uint64_t) neon_rd_u32(rd) << 32;
+        a->valid_until = (time_t) (until | neon_rd_u32(rd));
     }
 
     return NGX_OK;

@@ -15,6 +15,9 @@
 
 
 static char *ngx_neon_block_fits(ngx_conf_t *cf, ngx_neon_block_t *block);
+static char *ngx_neon_block_http_only(ngx_neon_block_t *block);
+static char *ngx_neon_block_static_only(ngx_neon_block_t *block);
+static char *ngx_neon_block_postgres_only(ngx_neon_block_t *block);
 static void ngx_neon_block_defaults(ngx_neon_block_t *block);
 static void ngx_neon_block_unset_cache(ngx_neon_cache_conf_t *cache);
 static void ngx_neon_block_cache(ngx_neon_cache_conf_t *cache,
@@ -76,6 +79,7 @@ ngx_neon_block_create(ngx_conf_t *cf, ngx_str_t *name)
     block->api = NGX_CONF_UNSET_UINT;
     block->http.connect_timeout = NGX_CONF_UNSET_MSEC;
     block->http.request_timeout = NGX_CONF_UNSET_MSEC;
+    block->postgres.connections = NGX_CONF_UNSET_UINT;
 
     if (ngx_array_init(&block->fixed.endpoints, cf->pool, 4,
                        sizeof(ngx_neon_ctl_static_endpoint_t))
@@ -135,7 +139,7 @@ ngx_neon_block_complete(ngx_conf_t *cf, ngx_neon_conf_t *conf)
 static char *
 ngx_neon_block_fits(ngx_conf_t *cf, ngx_neon_block_t *block)
 {
-    char             *what;
+    char             *what, *form;
     ngx_neon_conf_t  *conf;
 
     conf = &block->conf;
@@ -148,37 +152,85 @@ ngx_neon_block_fits(ngx_conf_t *cf, ngx_neon_block_t *block)
     }
 
     what = NULL;
+    form = "";
 
-    if (conf->ctl == &ngx_neon_ctl_static) {
+    if (conf->ctl != &ngx_neon_ctl_http) {
+        what = ngx_neon_block_http_only(block);
+    }
 
-        if (block->api != NGX_CONF_UNSET_UINT) {
-            what = "control_plane_api";
+    if (what && conf->ctl == &ngx_neon_ctl_postgres) {
+        form = ": all that it needs stands in its URL, "
+               NGX_NEON_CTL_POSTGRES_FORM;
+    }
 
-        } else if (block->http.token.data) {
-            what = "control_plane_token";
+    if (what == NULL && conf->ctl != &ngx_neon_ctl_static) {
+        what = ngx_neon_block_static_only(block);
+    }
 
-        } else if (block->http.connect_timeout != NGX_CONF_UNSET_MSEC
-                   || block->http.request_timeout != NGX_CONF_UNSET_MSEC)
-        {
-            what = "control_plane_timeout";
-        }
+    if (what == NULL && conf->ctl != &ngx_neon_ctl_postgres) {
+        what = ngx_neon_block_postgres_only(block);
+    }
 
-    } else if (block->fixed.endpoints.nelts || block->fixed.any) {
-        what = "endpoint";
-
-    } else if (block->fixed.role_file.data) {
-        what = "role_file";
+    if (what == NULL && conf->ctl == &ngx_neon_ctl_static
+        && (block->http.connect_timeout != NGX_CONF_UNSET_MSEC
+            || block->http.request_timeout != NGX_CONF_UNSET_MSEC))
+    {
+        what = "control_plane_timeout";
     }
 
     if (what) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"%s\" does not fit \"control_plane %V\""
-                      " in neon_proxy \"%V\" in %s:%ui", what,
-                      &conf->ctl->name, &conf->name, conf->file, conf->line);
+                      " in neon_proxy \"%V\" in %s:%ui%s", what,
+                      &conf->ctl->name, &conf->name, conf->file, conf->line,
+                      form);
         return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* the name of a directive that is there, or NULL */
+
+static char *
+ngx_neon_block_http_only(ngx_neon_block_t *block)
+{
+    if (block->api != NGX_CONF_UNSET_UINT) {
+        return "control_plane_api";
+    }
+
+    return block->http.token.data ? "control_plane_token" : NULL;
+}
+
+
+static char *
+ngx_neon_block_static_only(ngx_neon_block_t *block)
+{
+    if (block->fixed.endpoints.nelts || block->fixed.any) {
+        return "endpoint";
+    }
+
+    return block->fixed.role_file.data ? "role_file" : NULL;
+}
+
+
+static char *
+ngx_neon_block_postgres_only(ngx_neon_block_t *block)
+{
+    if (block->postgres.connections != NGX_CONF_UNSET_UINT) {
+        return "control_plane_connections";
+    }
+
+    if (block->postgres.auth_query.data) {
+        return "auth_query";
+    }
+
+    if (block->postgres.access_query.data) {
+        return "access_query";
+    }
+
+    return block->postgres.node_query.data ? "node_query" : NULL;
 }
 
 
@@ -199,6 +251,10 @@ ngx_neon_block_defaults(ngx_neon_block_t *block)
     ngx_conf_init_msec_value(block->http.request_timeout, 30000);
 
     block->http.api = block->api;
+
+    ngx_conf_init_uint_value(block->postgres.connections, 4);
+    block->postgres.connect_timeout = block->http.connect_timeout;
+    block->postgres.request_timeout = block->http.request_timeout;
 
     ngx_conf_init_msec_value(conf->resolver_timeout, 5000);
     ngx_conf_init_msec_value(conf->connect_timeout, 2000);

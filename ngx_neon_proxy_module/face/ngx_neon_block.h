@@ -9,6 +9,7 @@
 
 
 #include "ngx_neon_ctl_http.h"
+#include "ngx_neon_ctl_postgres.h"
 #include "ngx_neon_ctl_static.h"
 #include "ngx_neon_proxy_module.h"
 
@@ -20,6 +21,7 @@ typedef struct {
 
     ngx_uint_t                   api;
     ngx_neon_ctl_http_conf_t     http;
+    ngx_neon_ctl_postgres_conf_t postgres;
     ngx_neon_ctl_static_conf_t   fixed;
     ngx_str_t                    threads;
 } ngx_neon_block_t;

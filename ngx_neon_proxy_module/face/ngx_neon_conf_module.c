@@ -21,6 +21,8 @@ static char *ngx_neon_conf_control_plane_token(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 static char *ngx_neon_conf_control_plane_timeout(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
+static char *ngx_neon_conf_control_plane_connections(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
 static char *ngx_neon_conf_endpoint(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_neon_conf_domains(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -96,6 +98,34 @@ static ngx_command_t  ngx_neon_conf_commands[] = {
       ngx_neon_conf_control_plane_timeout,
       0,
       0,
+      NULL },
+
+    { ngx_string("control_plane_connections"),
+      NGX_NEON_CONF|NGX_CONF_TAKE1,
+      ngx_neon_conf_control_plane_connections,
+      0,
+      0,
+      NULL },
+
+    { ngx_string("auth_query"),
+      NGX_NEON_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      0,
+      offsetof(ngx_neon_block_t, postgres.auth_query),
+      NULL },
+
+    { ngx_string("access_query"),
+      NGX_NEON_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      0,
+      offsetof(ngx_neon_block_t, postgres.access_query),
+      NULL },
+
+    { ngx_string("node_query"),
+      NGX_NEON_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      0,
+      offsetof(ngx_neon_block_t, postgres.node_query),
       NULL },
 
     { ngx_string("endpoint"),
@@ -376,9 +406,18 @@ ngx_neon_conf_control_plane(ngx_conf_t *cf, ngx_command_t *cmd, void *c)
         return NGX_CONF_OK;
     }
 
+    if (ngx_strncmp(value[1].data, "postgres://", 11) == 0
+        || ngx_strncmp(value[1].data, "postgresql://", 13) == 0)
+    {
+        block->conf.ctl = &ngx_neon_ctl_postgres;
+        block->conf.ctl_conf = &block->postgres;
+        block->postgres.url = value[1];
+        return NGX_CONF_OK;
+    }
+
     return ngx_neon_conf_bad(cf, &value[1],
-                             "http://HOST[:PORT][/PATH], https://..., or"
-                             " static");
+                             "http://HOST[:PORT][/PATH], https://...,"
+                             " postgres://..., or static");
 }
 
 
@@ -456,6 +495,32 @@ ngx_neon_conf_control_plane_timeout(ngx_conf_t *cf, ngx_command_t *cmd,
 
         *slot = msec;
     }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_neon_conf_control_plane_connections(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *c)
+{
+    ngx_neon_block_t  *block = c;
+
+    ngx_int_t   n;
+    ngx_str_t  *value;
+
+    if (block->postgres.connections != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    n = ngx_atoi(value[1].data, value[1].len);
+
+    if (n < 1 || n > 1000) {
+        return ngx_neon_conf_bad(cf, &value[1], "a number from 1 to 1000");
+    }
+
+    block->postgres.connections = n;
 
     return NGX_CONF_OK;
 }

@@ -9,6 +9,7 @@
 #include "ngx_neon_block.h"
 #include "ngx_neon_curl.h"
 #include "ngx_neon_drain.h"
+#include "ngx_neon_libpq.h"
 #include "ngx_neon_otlp.h"
 #include "ngx_neon_retire.h"
 #include "ngx_neon_trace.h"
@@ -260,6 +261,7 @@ ngx_neon_proxy_exit_process(ngx_cycle_t *cycle)
     ngx_neon_otlp_exit();
 
     ngx_neon_curl_exit(cycle);
+    ngx_neon_libpq_exit();
 
     nmcf = (ngx_neon_main_conf_t *) ngx_get_conf(cycle->conf_ctx,
                                                  ngx_neon_proxy_module);

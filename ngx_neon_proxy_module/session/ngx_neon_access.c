@@ -53,17 +53,20 @@ ngx_neon_access_step(ngx_neon_session_t *s)
 /*
  * An unknown role or endpoint goes on with a verifier of its own that no
  * password fits, the same at each attempt: it cannot be told from a known one.
+ * So does a role whose password has expired, as in PostgreSQL.
  */
 
 static ngx_int_t
 ngx_neon_access_verifier(ngx_neon_session_t *s)
 {
+    time_t             until;
     neon_str_t         endpoint, secret;
     ngx_neon_login_t  *l;
 
     l = s->login;
+    until = l->access->valid_until;
 
-    if (l->access->found) {
+    if (l->access->found && (until == 0 || until > ngx_time())) {
         l->verifier = l->access->verifier;
         return NGX_OK;
     }
@@ -82,8 +85,13 @@ ngx_neon_access_verifier(ngx_neon_session_t *s)
         return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
     }
 
-    ngx_str_set(&s->detail, "the control plane knows no such role with a"
-                            " SCRAM verifier");
+    if (l->access->found) {
+        ngx_str_set(&s->detail, "the role's password has expired");
+
+    } else {
+        ngx_str_set(&s->detail, "the control plane knows no such role with a"
+                                " SCRAM verifier");
+    }
 
     return NGX_OK;
 }

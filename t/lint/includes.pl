@@ -19,7 +19,7 @@ my @doors = (
     [ qr{^hiredis},       qr{^io/},                                   1 ],
     [ qr{^yajl/yajl_gen}, qr{^(?:trace|sql)/},                        2 ],
     [ qr{^yajl/},         qr{^(?:control|trace|sql)/},                3 ],
-    [ qr{^libpq-fe\.h$},  qr{^(?:io/|control/ngx_neon_ctl_pg|sql/)},  9 ],
+    [ qr{^libpq-fe\.h$},  qr{^(?:io/|control/ngx_neon_ctl_postgres|sql/)},  9 ],
     [ qr{^openssl/},      qr{^wire/neon_crypto\.c$},                  1 ],
     [ qr{^ngx_event_openssl\.h$}, qr{^(?:base|io|session|face)/},    99 ],
     [ qr{^ngx_stream},    qr{^face/},                                99 ],
