@@ -485,12 +485,14 @@ ngx_stream_neon_init_ssl(ngx_conf_t *cf, ngx_stream_neon_srv_conf_t *nscf,
     ngx_neon_stream_ssl_conf_t *sslcf)
 {
 #if (NGX_NEON_STREAM_SSL_BY_LISTEN)
-    ngx_stream_module_t  *ssl;
+    ngx_stream_module_t         *ssl;
+    ngx_stream_conf_ctx_t       *ctx;
+    ngx_neon_stream_ssl_conf_t  *parent;
 
     /*
      * TLS is in-band, so there is no "listen ... ssl" to make the stock
-     * module build the context.  Its merge is made to run once more; all
-     * values are set, so nothing else changes.
+     * module build the context.  Its merge is made to run once more, to its
+     * end: what is set already stays, what it left out is inherited now.
      */
 
     if (sslcf->ssl.ctx == NULL && sslcf->certificates) {
@@ -498,9 +500,13 @@ ngx_stream_neon_init_ssl(ngx_conf_t *cf, ngx_stream_neon_srv_conf_t *nscf,
         sslcf->file = nscf->file;
         sslcf->line = nscf->line;
 
+        /* that of stream {}: cf->ctx is the last server's */
+        ctx = (ngx_stream_conf_ctx_t *) ngx_get_conf(cf->cycle->conf_ctx,
+                                                     ngx_stream_module);
+        parent = ctx->srv_conf[ngx_stream_ssl_module.ctx_index];
         ssl = ngx_stream_ssl_module.ctx;
 
-        if (ssl->merge_srv_conf(cf, sslcf, sslcf) != NGX_CONF_OK) {
+        if (ssl->merge_srv_conf(cf, parent, sslcf) != NGX_CONF_OK) {
             return NGX_ERROR;
         }
     }
