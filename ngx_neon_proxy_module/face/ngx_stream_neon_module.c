@@ -512,8 +512,12 @@ ngx_stream_neon_init_ssl(ngx_conf_t *cf, ngx_stream_neon_srv_conf_t *nscf,
     }
 #endif
 
-    if (sslcf->ssl.ctx && sslcf->alpn.len == 0) {
-        ngx_neon_tls_set_alpn(&sslcf->ssl);
+    if (sslcf->ssl.ctx) {
+        ngx_neon_tls_set_tickets(&sslcf->ssl);
+
+        if (sslcf->alpn.len == 0) {
+            ngx_neon_tls_set_alpn(&sslcf->ssl);
+        }
     }
 
     if (sslcf->ssl.ctx == NULL && nscf->conf->tls_required == 1) {

@@ -16,6 +16,10 @@ static const u_char  ngx_neon_tls_alpn_proto[] = "\x0apostgresql";
 static int ngx_neon_tls_alpn_select(ngx_ssl_conn_t *ssl_conn,
     const unsigned char **out, unsigned char *outlen, const unsigned char *in,
     unsigned int inlen, void *arg);
+static int ngx_neon_tls_ticket(ngx_ssl_conn_t *ssl_conn, void *data);
+static ngx_uint_t ngx_neon_tls_several(ngx_ssl_conn_t *ssl_conn);
+static ngx_int_t ngx_neon_tls_end_point_hash(X509 *cert, u_char *hash,
+    unsigned int *len);
 static const EVP_MD *ngx_neon_tls_end_point_md(X509 *cert);
 static ngx_uint_t ngx_neon_tls_is_address(const char *name);
 
@@ -149,21 +153,92 @@ ngx_neon_tls_verify_client(ngx_connection_t *c, ngx_uint_t verify)
 }
 
 
+/*
+ * A resumed session has no certificate of its own handshake: what clients are
+ * bound to is that of the first one, which OpenSSL does not keep.
+ */
+
+void
+ngx_neon_tls_set_tickets(ngx_ssl_t *ssl)
+{
+    SSL_CTX_set_session_ticket_cb(ssl->ctx, ngx_neon_tls_ticket, NULL, NULL);
+}
+
+
+static int
+ngx_neon_tls_ticket(ngx_ssl_conn_t *ssl_conn, void *data)
+{
+    X509          *cert;
+    u_char         hash[EVP_MAX_MD_SIZE];
+    unsigned int   len;
+
+    cert = SSL_get_certificate(ssl_conn);
+
+    if (cert == NULL || SSL_session_reused(ssl_conn)) {
+        return 1;
+    }
+
+    if (ngx_neon_tls_end_point_hash(cert, hash, &len) != NGX_OK) {
+        return 0;
+    }
+
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl_conn), hash,
+                                           len);
+}
+
+
+/* has the server more than one certificate? */
+
+static ngx_uint_t
+ngx_neon_tls_several(ngx_ssl_conn_t *ssl_conn)
+{
+    return SSL_set_current_cert(ssl_conn, SSL_CERT_SET_FIRST) == 1
+           && SSL_set_current_cert(ssl_conn, SSL_CERT_SET_NEXT) == 1;
+}
+
+
 ngx_int_t
 ngx_neon_tls_end_point(ngx_connection_t *c, ngx_uint_t ours, ngx_pool_t *pool,
     neon_str_t *hash)
 {
-    u_char        *p;
-    X509          *cert;
-    ngx_int_t      rc;
-    unsigned int   len;
-    const EVP_MD  *md;
+    void            *known;
+    u_char          *p;
+    X509            *cert;
+    size_t           size;
+    ngx_int_t        rc;
+    unsigned int     len;
+    ngx_ssl_conn_t  *ssl_conn;
 
     *hash = neon_str(NULL, 0);
 
+    ssl_conn = c->ssl->connection;
+
+    p = ngx_pnalloc(pool, EVP_MAX_MD_SIZE);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
     if (ours) {
+
+        if (SSL_session_reused(ssl_conn)) {
+
+            if (SSL_SESSION_get0_ticket_appdata(SSL_get_session(ssl_conn),
+                                                &known, &size)
+                == 1
+                && size > 0 && size <= EVP_MAX_MD_SIZE)
+            {
+                ngx_memcpy(p, known, size);
+                *hash = neon_str(p, size);
+                return NGX_OK;
+            }
+
+            if (ngx_neon_tls_several(ssl_conn)) {
+                return NGX_OK;
+            }
+        }
+
         /* the one that was sent: certificates may be chosen by SNI */
-        cert = SSL_get_certificate(c->ssl->connection);
+        cert = SSL_get_certificate(ssl_conn);
 
         if (cert == NULL) {
             return NGX_OK;
@@ -172,30 +247,41 @@ ngx_neon_tls_end_point(ngx_connection_t *c, ngx_uint_t ours, ngx_pool_t *pool,
         X509_up_ref(cert);
 
     } else {
-        cert = SSL_get_peer_certificate(c->ssl->connection);
+        cert = SSL_get_peer_certificate(ssl_conn);
 
         if (cert == NULL) {
             return NGX_OK;
         }
     }
 
-    rc = NGX_OK;
-    md = ngx_neon_tls_end_point_md(cert);
+    rc = ngx_neon_tls_end_point_hash(cert, p, &len);
 
-    if (md) {
-        p = ngx_pnalloc(pool, EVP_MAX_MD_SIZE);
-
-        if (p && X509_digest(cert, md, p, &len) == 1) {
-            *hash = neon_str(p, len);
-
-        } else {
-            rc = NGX_ERROR;
-        }
+    if (rc == NGX_OK && len > 0) {
+        *hash = neon_str(p, len);
     }
 
     X509_free(cert);
 
     return rc;
+}
+
+
+/* of length 0 where none is defined */
+
+static ngx_int_t
+ngx_neon_tls_end_point_hash(X509 *cert, u_char *hash, unsigned int *len)
+{
+    const EVP_MD  *md;
+
+    *len = 0;
+
+    md = ngx_neon_tls_end_point_md(cert);
+
+    if (md && X509_digest(cert, md, hash, len) != 1) {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 

@@ -26,6 +26,9 @@
  */
 void ngx_neon_tls_set_alpn(ngx_ssl_t *ssl);
 
+/* session tickets keep which certificate their clients saw */
+void ngx_neon_tls_set_tickets(ngx_ssl_t *ssl);
+
 /* settings of a connection whose handshake is done */
 void ngx_neon_tls_established(ngx_connection_t *c);
 
@@ -44,8 +47,9 @@ ngx_int_t ngx_neon_tls_verify_client(ngx_connection_t *c, ngx_uint_t verify);
 
 /*
  * tls-server-end-point (RFC 5929, section 4.1): the hash of the server's
- * certificate, ours or the compute's.  hash->len 0: the certificate's
- * signature has no hash function (Ed25519), so no channel binding.
+ * certificate, ours or the compute's.  hash->len 0: no channel binding, since
+ * the certificate's signature has no hash function (Ed25519), or the session
+ * was resumed without a ticket and the server has several certificates.
  */
 ngx_int_t ngx_neon_tls_end_point(ngx_connection_t *c, ngx_uint_t ours,
     ngx_pool_t *pool, neon_str_t *hash);

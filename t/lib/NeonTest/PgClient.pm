@@ -26,12 +26,12 @@ use NeonTest::Scram;
 use NeonTest::Wire;
 
 
-# new(port =>, host =>, timeout =>, source => address)
+# new(port =>, host =>, timeout =>, source => address), or new(socket =>)
 
 sub new {
     my ($class, %o) = @_;
 
-    my $socket = IO::Socket::INET->new(
+    my $socket = $o{socket} // IO::Socket::INET->new(
         PeerAddr => $o{host} // '127.0.0.1', PeerPort => $o{port},
         Proto => 'tcp', Timeout => 10,
         $o{source} ? (LocalAddr => $o{source}) : (),
