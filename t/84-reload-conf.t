@@ -95,7 +95,8 @@ my %known = map { $_ => 1 }
             =~ /\{ ngx_string\("(\w+)"\),\n +NGX_NEON_CONF/g;
 delete @known{$all =~ /^(\w+)/mg};
 delete @known{qw/control_plane control_plane_api control_plane_token endpoint
-                 role_file/};
+                 role_file auth_query access_query node_query
+                 control_plane_connections/};
 is(join(' ', sort keys %known), '', 'every directive is there');
 
 $cp->forget;
