@@ -23,6 +23,7 @@ my ($n, $cp, $fc) = $t->front(cache => 1, workers => 2,
 
 my %labels = (
     sessions => [ front => [qw/tcp ws http/] ],
+    sessions_draining => [],
     sessions_total => [ front => [qw/tcp/], outcome =>
         [qw/ok cancel client control_plane compute proxy/] ],
     bytes_total => [ front => [qw/tcp ws http/],
