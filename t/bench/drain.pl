@@ -110,7 +110,7 @@ sub many {
                1 .. $o{busy};
     my $run = $crowd->start(port => $port, n => $o{idle}, c => $o{idle},
                             o => 2000, e => 'ep-1', u => 'alice', w => 'pw',
-                            y => 1000 * 3600, t => 600_000);
+                            y => 2_000_000_000, t => 600_000);
 
     eventually { sessions() >= $o{idle} + $o{busy} } 'all are there', 120
         or die "they are not\n";
@@ -175,7 +175,9 @@ if ($o{wait}) {
     printf "quit, drain wait: after %d s %d of %d sessions are there;"
            . " %d of %d answered, %d of 5 once more\n", $o{wait}, $there,
            $o{idle} + $o{busy}, $answered, scalar @busy, $again;
-    $failed++ if $answered != @busy || $again != 5 || !$run->alive;
+    print map { "    $_\n" } split /\n/, slurp($run->{out});
+    $failed++ if $answered != @busy || $again != 5
+                 || $there != $o{idle} + $o{busy};
 
     $_->drop for @busy;
     $run->{process}->stop('KILL', 5);
