@@ -97,6 +97,7 @@ else
     flags=(--prefix="$out/prefix" --with-compat --with-debug --with-threads
            --with-http_ssl_module --with-http_v2_module
            --with-http_stub_status_module --with-http_realip_module
+           --with-http_auth_request_module
            --with-stream --with-stream_ssl_module
            --with-stream_ssl_preread_module --with-stream_realip_module)
 fi
