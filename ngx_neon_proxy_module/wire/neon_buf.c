@@ -43,6 +43,38 @@ neon_str_eqz(neon_str_t a, const char *z)
 }
 
 
+neon_rc_e
+neon_str_number(uint32_t *n, neon_str_t text, uint32_t max)
+{
+    size_t    i;
+    uint32_t  v, digit;
+
+    if (text.len == 0 || (text.data[0] == '0' && text.len != 1)) {
+        return NEON_ERROR;
+    }
+
+    v = 0;
+
+    for (i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9') {
+            return NEON_ERROR;
+        }
+
+        digit = (uint32_t) (text.data[i] - '0');
+
+        if (digit > max || v > (max - digit) / 10) {
+            return NEON_ERROR;
+        }
+
+        v = v * 10 + digit;
+    }
+
+    *n = v;
+
+    return NEON_OK;
+}
+
+
 void
 neon_rd_init(neon_rd_t *r, const void *data, size_t len)
 {

@@ -65,6 +65,9 @@ neon_str_t neon_str(const void *data, size_t len);
 int neon_str_eq(neon_str_t a, neon_str_t b);
 int neon_str_eqz(neon_str_t a, const char *z);
 
+/* a decimal number up to max as it is written: no sign, no leading zero */
+neon_rc_e neon_str_number(uint32_t *n, neon_str_t text, uint32_t max);
+
 void neon_rd_init(neon_rd_t *r, const void *data, size_t len);
 size_t neon_rd_left(const neon_rd_t *r);
 uint8_t neon_rd_u8(neon_rd_t *r);

@@ -222,29 +222,12 @@ neon_hostport_split(neon_str_t *host, neon_str_t *port, unsigned *bracket,
 }
 
 
-/* up to five digits, no leading zero */
-
 static neon_rc_e
 neon_hostport_port(uint16_t *port, neon_str_t text)
 {
-    size_t    i;
-    unsigned  n;
+    uint32_t  n;
 
-    if (text.len == 0 || text.len > 5 || text.data[0] == '0') {
-        return NEON_ERROR;
-    }
-
-    n = 0;
-
-    for (i = 0; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9') {
-            return NEON_ERROR;
-        }
-
-        n = n * 10 + (unsigned) (text.data[i] - '0');
-    }
-
-    if (n > 65535) {
+    if (neon_str_number(&n, text, UINT16_MAX) != NEON_OK || n == 0) {
         return NEON_ERROR;
     }
 

@@ -12,7 +12,6 @@
 static neon_rc_e neon_ip_block(neon_ip_range_t *range, neon_str_t addr,
     neon_str_t prefix);
 static neon_rc_e neon_ip_text(neon_ip_t *ip, neon_str_t text);
-static neon_rc_e neon_ip_prefix(unsigned *bits, neon_str_t text);
 static neon_str_t neon_ip_trim(neon_str_t text);
 static int neon_ip_unmap(neon_ip_t *ip);
 
@@ -86,11 +85,11 @@ neon_ip_block(neon_ip_range_t *range, neon_str_t addr, neon_str_t prefix)
 {
     size_t    i;
     uint8_t   mask;
-    unsigned  n, bits;
+    unsigned  n;
+    uint32_t  bits;
 
     if (neon_ip_text(&range->from, addr) != NEON_OK
-        || neon_ip_prefix(&bits, prefix) != NEON_OK
-        || bits > range->from.len * 8U)
+        || neon_str_number(&bits, prefix, range->from.len * 8U) != NEON_OK)
     {
         return NEON_ERROR;
     }
@@ -144,36 +143,6 @@ neon_ip_text(neon_ip_t *ip, neon_str_t text)
     ip->len = (family == AF_INET) ? 4 : 16;
 
     return (inet_pton(family, z, ip->addr) == 1) ? NEON_OK : NEON_ERROR;
-}
-
-
-/* up to three digits, no leading zero */
-
-static neon_rc_e
-neon_ip_prefix(unsigned *bits, neon_str_t text)
-{
-    size_t    i;
-    unsigned  n;
-
-    if (text.len == 0 || text.len > 3
-        || (text.data[0] == '0' && text.len != 1))
-    {
-        return NEON_ERROR;
-    }
-
-    n = 0;
-
-    for (i = 0; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9') {
-            return NEON_ERROR;
-        }
-
-        n = n * 10 + (unsigned) (text.data[i] - '0');
-    }
-
-    *bits = n;
-
-    return NEON_OK;
 }
 
 

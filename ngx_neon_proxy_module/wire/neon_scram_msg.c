@@ -7,7 +7,6 @@
 #include "neon_scram_msg.h"
 
 
-#define NEON_SCRAM_MSG_ITER_DIGITS  8     /* of NEON_SCRAM_ITER_MAX */
 
 
 static int neon_scram_msg_letter(uint8_t ch);
@@ -108,34 +107,11 @@ neon_scram_msg_nonce_valid(neon_str_t nonce)
 neon_rc_e
 neon_scram_msg_iterations(uint32_t *n, neon_str_t text)
 {
-    size_t    i;
-    uint32_t  v;
-
-    /* the bound on the digits keeps the sum below 2^32 */
-
-    if (text.len == 0 || text.len > NEON_SCRAM_MSG_ITER_DIGITS
-        || text.data[0] == '0')
-    {
+    if (neon_str_number(n, text, NEON_SCRAM_ITER_MAX) != NEON_OK) {
         return NEON_ERROR;
     }
 
-    v = 0;
-
-    for (i = 0; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9') {
-            return NEON_ERROR;
-        }
-
-        v = v * 10 + (uint32_t) (text.data[i] - '0');
-    }
-
-    if (v > NEON_SCRAM_ITER_MAX) {
-        return NEON_ERROR;
-    }
-
-    *n = v;
-
-    return NEON_OK;
+    return *n == 0 ? NEON_ERROR : NEON_OK;
 }
 
 

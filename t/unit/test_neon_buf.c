@@ -36,6 +36,47 @@ strings_compare(void **state)
 
 
 static void
+numbers(void **state)
+{
+    size_t    i;
+    uint32_t  n;
+
+    static const struct {
+        const char  *text;
+        uint32_t     max;
+        int64_t      want;                /* -1: refused */
+    } cases[] = {
+        { "0", 0, 0 }, { "1", 0, -1 }, { "9", 9, 9 }, { "9", 8, -1 },
+        { "128", 128, 128 }, { "129", 128, -1 }, { "65535", 65535, 65535 },
+        { "65536", 65535, -1 }, { "4294967295", UINT32_MAX, UINT32_MAX },
+        { "4294967296", UINT32_MAX, -1 }, { "99999999999", UINT32_MAX, -1 },
+        { "", 9, -1 }, { "00", 9, -1 }, { "01", 9, -1 }, { "-1", 9, -1 },
+        { "+1", 9, -1 }, { " 1", 9, -1 }, { "1 ", 9, -1 }, { "1x", 9, -1 },
+        { "/", 9, -1 }, { ":", 9, -1 }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        n = 4711;
+
+        if (cases[i].want < 0) {
+            assert_int_equal(neon_str_number(&n, neon_str(cases[i].text,
+                                                 strlen(cases[i].text)),
+                                             cases[i].max), NEON_ERROR);
+            assert_int_equal(n, 4711);
+            continue;
+        }
+
+        assert_int_equal(neon_str_number(&n, neon_str(cases[i].text,
+                                                      strlen(cases[i].text)),
+                                         cases[i].max), NEON_OK);
+        assert_int_equal(n, cases[i].want);
+    }
+}
+
+
+static void
 reads_big_endian(void **state)
 {
     neon_rd_t             rd;
@@ -273,6 +314,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(strings_compare),
+        cmocka_unit_test(numbers),
         cmocka_unit_test(reads_big_endian),
         cmocka_unit_test(reads_past_the_end_fail),
         cmocka_unit_test(null_reader_is_empty),
