@@ -29,17 +29,6 @@ END
        'the verifier is asked for');
 }
 
-# the control plane answers nothing; the kernel takes its calls meanwhile
-sub hold {
-    my $pid = $cp->{process}->pid;
-
-    kill STOP => $pid;
-    eventually { slurp("/proc/$pid/stat") =~ /\) T / }
-        or die "the control plane was not stopped\n";
-}
-
-sub release { kill CONT => $cp->{process}->pid }
-
 # a compute that does something when the test opens the gate, and something
 # else before
 sub compute {
@@ -108,12 +97,12 @@ begin("wake_notice 200ms;\n");
 for my $name (sort keys %how) {
     my ($greeting, @how) = @{ $how{$name} };
 
-    hold();
+    $cp->{process}->hold;
     my $c = told($name, @how);
     ok($c->{server_verified}, "$name: its proof was answered")
         if $greeting eq $scram;
     ok(!$c->readable(0.5), "$name: said once");
-    release();
+    $cp->{process}->release;
     $c->authenticate;
     is(types($c), "$greeting N S S K Z", "$name: the session goes on");
     is($c->value('hello'), 'hello', "$name: a query");
@@ -121,10 +110,10 @@ for my $name (sort keys %how) {
 }
 
 # of many that wait for the same answer each one is told
-hold();
+$cp->{process}->hold;
 my @c = map { $t->knock($n) } 1 .. 10;
 my $last = told('of many');
-release();
+$cp->{process}->release;
 $_->authenticate for @c, $last;
 is(join('|', map { types($_) } @c, $last),
    join('|', ("$scram N S S K Z") x 11), 'each of them once');
@@ -186,9 +175,9 @@ for my $case ([ 'refused', '57P03', $class->error(403, 'ENDPOINT_DISABLED') ],
     my ($name, $code, $answer) = @$case;
 
     $cp->script(wake => ($answer) x 10);
-    hold();
+    $cp->{process}->hold;
     $c = told($name);
-    release();
+    $cp->{process}->release;
     fails($name, $code, $c);
     is(types($c), "$scram N E", "$name: behind the notice");
     $cp->script('wake');
@@ -217,28 +206,28 @@ is_deeply($c->error, { @error }, 'the compute refuses later: as it says it');
 
 # those who leave are missed at once
 my $before = () = $n->log =~ /client closed the connection before/g;
-hold();
+$cp->{process}->hold;
 $c = told('it leaves');
 $c->drop;
 eventually {
     $before < (() = $n->log =~ /client closed the connection before/g)
 } 'it leaves: noticed';
-release();
+$cp->{process}->release;
 
 begin("wake_notice 200ms;\nwake_timeout 1s;\n");
-hold();
+$cp->{process}->hold;
 $c = told('too slow');
 fails('too slow', '57P03', $c);
 is(types($c), "$scram N E", 'too slow: behind the notice');
-release();
+$cp->{process}->release;
 
 begin("wake_notice 200ms;\n", globals => "worker_shutdown_timeout 100ms;\n");
-hold();
+$cp->{process}->hold;
 $c = told('shutdown');
 $n->signal('QUIT');
 fails('shutdown', '57P01', $c);
 is(types($c), "$scram N E", 'shutdown: behind the notice');
-release();
+$cp->{process}->release;
 
 
 # --- nobody needs to be told ----------------------------------------------
@@ -251,10 +240,10 @@ is($c->value('hello'), 'hello', 'a query');
 $c->close;
 
 begin('');
-hold();
+$cp->{process}->hold;
 $c = $t->knock($n);
 ok(!$c->readable(0.5), 'by default nothing is said');
-release();
+$cp->{process}->release;
 $c->authenticate;
 is(types($c), "$scram S S K Z", 'but in the end');
 $c->close;

@@ -322,27 +322,15 @@ $b->sees('#results .error', qr/WebSocket could not be opened.*origin/,
 
 # --- cold starts ----------------------------------------------------------
 
-# the control plane answers nothing; the kernel takes its calls meanwhile
-
-sub hold {
-    my $pid = $cp->{process}->pid;
-
-    kill STOP => $pid;
-    eventually { slurp("/proc/$pid/stat") =~ /\) T / }
-        or die "the control plane was not stopped\n";
-}
-
-sub release { kill CONT => $cp->{process}->pid }
-
 connected('warm');
 unlike($b->text('#log'), qr/Cold start/, 'warm: no cold start');
 $b->click('#connect');
 
-hold();
+$cp->{process}->hold;
 $b->click('#connect');
 $b->sees('#state', qr/^Connecting: endpoint "ep-1" is starting, please wait$/,
          'a wake that takes long: says so');
-release();
+$cp->{process}->release;
 $b->sees('#state', qr/^Connected in .*Cold start: the connection was held/,
          'and connects');
 $b->click('#connect');
@@ -357,21 +345,21 @@ is(scalar(my @wakes = $cp->calls('wake')), 6, 'was asked until it was ready');
 $b->click('#connect');
 
 $pg->stop;
-hold();
+$cp->{process}->hold;
 $b->click('#connect');
 $b->sees('#state', qr/please wait$/, 'a compute that sleeps');
 $pg->start;
-release();
+$cp->{process}->release;
 $b->sees('#state', qr/Cold start: PostgreSQL was started for this connection/,
          'is seen to have been started');
 $b->click('#connect');
 
-hold();
+$cp->{process}->hold;
 $b->click('#connect');
 $b->sees('#state', qr/please wait$/, 'who does not want to wait');
 $b->click('#connect');
 $b->sees('#state', qr/^Not connected$/, 'need not');
-release();
+$cp->{process}->release;
 eventually { $pg->sessions('alice') == 0 } 'and leaves no session', 60;
 
 

@@ -71,14 +71,6 @@ sub enter {
     return $c;
 }
 
-sub rss {
-    my ($pid) = $n->workers;
-
-    my ($kb) = slurp("/proc/$pid/status") =~ /^VmRSS:\s+(\d+)/m;
-    return $kb * 1024;
-}
-
-
 sub sockets {
     my ($pid) = $n->workers;
 
@@ -146,7 +138,7 @@ for my $tls (qw/none inband/) {
 
     # --- slow sides ------------------------------------------------------
 
-    my $before = rss();
+    my $before = $n->rss;
     my $sent = () = $fc->notes('sent');
     $c = enter($tls, 'endless');
     eventually { $sent + 5 < (() = $fc->notes('sent')) }
@@ -162,12 +154,12 @@ for my $tls (qw/none inband/) {
         $same
     } undef, 3;
 
-    cmp_ok(rss() - $before, '<', $little,
+    cmp_ok($n->rss - $before, '<', $little,
            "$tls: a client that does not read costs no memory");
     $c->abort;
 
     unlink $gate;
-    $before = rss();
+    $before = $n->rss;
     $c = enter($tls, 'wait');
     my $data = join '', map { "line $_\n" } 1 .. 2_000_000;
     my $pid = fork() // die;
@@ -189,7 +181,7 @@ for my $tls (qw/none inband/) {
         $same
     } undef, 10;
 
-    cmp_ok(rss() - $before, '<', $little,
+    cmp_ok($n->rss - $before, '<', $little,
            "$tls: a compute that does not read costs no memory");
     $c->drop;
     spew($gate, '');

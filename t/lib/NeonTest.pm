@@ -264,6 +264,23 @@ sub part {
 }
 
 
+# a test: nginx took no more bytes of memory than so many; what the sanitizers
+# need is not of our making
+
+sub flat {
+    my ($self, $grown, $most, $name) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    SKIP: {
+        Test::More::skip('memory of the sanitizer build', 1) if $slow > 1;
+
+        Test::More::cmp_ok($grown, '<=', $most,
+                           "$name: " . ($grown >> 10) . ' kB of memory more');
+    }
+}
+
+
 # psql through a proxy: endpoint by SNI, certificate verified
 
 sub psql {

@@ -27,6 +27,7 @@ const copyFrom = load('pg-copy-streams').from;
 
 const env = process.env;
 const seconds = Number(env.SECONDS);
+const { within, print, printed } = require('./report')(seconds);
 
 const login = {
     host: env.HOST,
@@ -49,19 +50,6 @@ function pause(ms) {
     return new Promise((resolve) => {
         setTimeout(resolve, ms);
     });
-}
-
-
-function within(promise, what) {
-    let timer;
-
-    const late = new Promise((resolve, reject) => {
-        timer = setTimeout(() => {
-            reject(new Error(`${what}: not within ${seconds} s`));
-        }, seconds * 1000);
-    });
-
-    return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
 
@@ -450,16 +438,6 @@ large['a result of 20 MiB'] = async (on) => {
 };
 
 
-let printed = 0;
-
-function print(status, name, why) {
-    const text = why ? ` # ${String(why).replace(/\s+/g, ' ')}` : '';
-
-    console.log(`${status} ${name}${text}`);
-    printed++;
-}
-
-
 async function one(name, body, driver, Socket) {
     const on = new Case(driver, Socket);
 
@@ -566,7 +544,7 @@ async function main() {
     }
 
     await watcher.end();
-    console.log(`${printed} lines`);
+    console.log(`${printed()} lines`);
 }
 
 // a driver that loses its connection may reject what nobody waits for

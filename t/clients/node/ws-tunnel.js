@@ -23,6 +23,7 @@ const ws = load('ws');
 
 const env = process.env;
 const seconds = Number(env.SECONDS);
+const { within, print, printed } = require('./report')(seconds);
 const ca = fs.readFileSync(env.CA, 'utf8');
 const proxied = (host, port) => `${env.PROXY}/v1?address=${host}:${port}`;
 
@@ -35,29 +36,6 @@ const login = {
 };
 
 const clear = { ...login, user: env.CLEAR, password: env.CLEARPASSWORD };
-
-let lines = 0;
-
-
-function print(status, name, why) {
-    lines++;
-    console.log(`${status} ${name}${
-        why ? ` # ${String(why).replace(/\s+/g, ' ')}` : ''}`);
-}
-
-
-function within(promise, what) {
-    let timer;
-
-    const late = new Promise((resolve, reject) => {
-        timer = setTimeout(() => {
-            reject(new Error(`${what}: not within ${seconds} s`));
-        }, seconds * 1000);
-    });
-
-    return Promise.race([promise, late]).finally(() => clearTimeout(timer));
-}
-
 
 async function check(name, code) {
     try {
@@ -180,7 +158,7 @@ async function main() {
     await check('pg: TLS inside', () => works(
         new pg.Client({ ...login, stream: socket, ssl: { ca } }), true));
 
-    console.log(`${lines} lines`);
+    console.log(`${printed()} lines`);
 }
 
 process.on('unhandledRejection', (e) => {

@@ -240,6 +240,18 @@ sub workers {
 }
 
 
+# bytes of memory that the first of them has
+
+sub rss {
+    my ($self) = @_;
+
+    my ($pid) = $self->workers;
+    my ($kb) = NeonTest::slurp("/proc/$pid/status") =~ /^VmRSS:\s+(\d+) kB/m;
+
+    return 1024 * $kb;
+}
+
+
 sub pid { $_[0]{process}->pid }
 sub log { NeonTest::slurp($_[0]{error_log}) }
 

@@ -116,6 +116,22 @@ sub signal {
 }
 
 
+# it does nothing until ->release; the kernel takes its connections meanwhile
+
+sub hold {
+    my ($self) = @_;
+
+    kill STOP => $self->{pid};
+
+    NeonTest::eventually(sub {
+        NeonTest::slurp("/proc/$self->{pid}/stat") =~ /\) T /
+    }) or die "process $self->{pid} was not stopped\n";
+}
+
+
+sub release { kill CONT => $_[0]{pid} }
+
+
 # the wait status, or undef if it still lives at the deadline
 
 sub wait {
