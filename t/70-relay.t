@@ -61,9 +61,17 @@ for my $max (0x0303, 0x0304) {
                        $max, $size);
     }
 
-    my @length = records($c, "select repeat('x', 5000000)");
-    cmp_ok((sort { $a <=> $b } @length)[-1], '>', 16384,
-           sprintf '%04x: full records in bulk', $max);
+    # not where each piece is passed on before PostgreSQL writes the next one
+    my ($most, @length) = (0);
+
+    for (1 .. 30) {
+        @length = records($c, "select repeat('x', 5000000)");
+
+        $most = (sort { $a <=> $b } @length)[-1];
+        last if $most > 16384;
+    }
+
+    cmp_ok($most, '>', 16384, sprintf '%04x: full records in bulk', $max);
     cmp_ok($length[-1], '<=', 8192, sprintf '%04x: but not the last', $max);
     $c->close;
 }

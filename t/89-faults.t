@@ -121,7 +121,9 @@ SKIP: {
         push @many, $c;
     }
 
-    $n->log_like(qr/\[emerg\] .*(?:malloc|memalign)/, 'memory: none is left');
+    # the first to say so may be nginx or OpenSSL
+    $n->log_like(qr/\[(?:emerg|crit)\] .*(?:malloc|memalign)/,
+                 'memory: none is left');
     eventually { my $c = eval { $t->enter($n) }; !$c || $c->error
                  || $n->log =~ /\(internal, SQLSTATE \w+\)/ }
                'sessions that need some end';
