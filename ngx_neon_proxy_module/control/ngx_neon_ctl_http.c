@@ -177,6 +177,7 @@ ngx_neon_ctl_http_start(ngx_neon_ctl_request_t *r)
     curl->connect_timeout = hconf->connect_timeout;
     curl->timeout = hconf->request_timeout;
     curl->max_response = NGX_NEON_CTL_JSON_MAX;
+    curl->slow = (r->call == NGX_NEON_CTL_WAKE);
     curl->handler = ngx_neon_ctl_http_handler;
     curl->data = ctx;
 

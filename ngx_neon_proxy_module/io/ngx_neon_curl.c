@@ -9,7 +9,10 @@
 
 
 /* further requests to a host wait in libcurl's queue */
-#define NGX_NEON_CURL_MAX_CONNECTIONS  256
+#define NGX_NEON_CURL_MAX_CONNECTIONS  1024
+
+/* further slow ones wait in ours, so that others find a connection */
+#define NGX_NEON_CURL_MAX_SLOW         768
 
 
 typedef struct {
@@ -18,6 +21,7 @@ typedef struct {
     ngx_event_t                work;      /* posted: there is something READY,
                                              DROPPED or DONE */
     ngx_queue_t                queues[NGX_NEON_CURL_STATES];
+    ngx_uint_t                 nplaces;   /* that slow ones have */
     unsigned                   exiting:1; /* the event loop is over */
 } ngx_neon_curl_worker_t;
 
@@ -29,6 +33,7 @@ static void ngx_neon_curl_init_event(ngx_event_t *ev,
 
 static void ngx_neon_curl_find_host(ngx_neon_curl_req_t *req);
 static void ngx_neon_curl_wait_handler(ngx_neon_curl_wait_t *w);
+static ngx_msec_t ngx_neon_curl_left(ngx_neon_curl_req_t *req);
 static void ngx_neon_curl_wait_timer(ngx_event_t *ev);
 static void ngx_neon_curl_resolved(ngx_neon_curl_req_t *req);
 
@@ -37,6 +42,8 @@ static void ngx_neon_curl_move(ngx_neon_curl_req_t *req,
 static ngx_neon_curl_req_t *ngx_neon_curl_first(ngx_neon_curl_state_e state);
 static void ngx_neon_curl_fail(ngx_neon_curl_req_t *req, const char *failure);
 static void ngx_neon_curl_free(ngx_neon_curl_req_t *req);
+static ngx_int_t ngx_neon_curl_enter(ngx_neon_curl_req_t *req);
+static void ngx_neon_curl_leave(ngx_neon_curl_req_t *req);
 
 static void ngx_neon_curl_run(curl_socket_t fd, int events);
 static void ngx_neon_curl_add(void);
@@ -132,6 +139,7 @@ ngx_neon_curl_exit(ngx_cycle_t *cycle)
         return;
     }
 
+    ngx_neon_curl.exiting = 1;
     ngx_neon_curl_give_up(1);
     ngx_neon_curl_addr_exit();
 
@@ -327,7 +335,20 @@ ngx_neon_curl_find_host(ngx_neon_curl_req_t *req)
         return;
     }
 
-    ngx_add_timer(&req->timer, req->r->timeout);
+    ngx_add_timer(&req->timer, ngx_neon_curl_left(req));
+}
+
+
+/* of its time */
+
+static ngx_msec_t
+ngx_neon_curl_left(ngx_neon_curl_req_t *req)
+{
+    ngx_msec_t  passed;
+
+    passed = ngx_current_msec - req->start;
+
+    return (passed < req->r->timeout) ? req->r->timeout - passed : 1;
 }
 
 
@@ -345,6 +366,11 @@ ngx_neon_curl_wait_timer(ngx_event_t *ev)
 
     req = (ngx_neon_curl_req_t *)
                       ((u_char *) ev - offsetof(ngx_neon_curl_req_t, timer));
+
+    if (req->state == NGX_NEON_CURL_HELD) {
+        ngx_neon_curl_fail(req, "too many requests are under way");
+        return;
+    }
 
     ngx_neon_curl_addr_cancel(&req->wait);
     ngx_neon_curl_fail(req, "Resolving timed out");
@@ -424,7 +450,54 @@ ngx_neon_curl_free(ngx_neon_curl_req_t *req)
         ngx_del_timer(&req->timer);
     }
 
+    ngx_neon_curl_leave(req);
     ngx_neon_curl_req_free(req);
+}
+
+
+/* a slow one; it keeps its place to the end */
+
+static ngx_int_t
+ngx_neon_curl_enter(ngx_neon_curl_req_t *req)
+{
+    if (req->placed) {
+        return NGX_OK;
+    }
+
+    if (ngx_neon_curl.nplaces == NGX_NEON_CURL_MAX_SLOW) {
+        return NGX_BUSY;
+    }
+
+    ngx_neon_curl.nplaces++;
+    req->placed = 1;
+
+    return NGX_OK;
+}
+
+
+/* the place goes to the one that waits longest */
+
+static void
+ngx_neon_curl_leave(ngx_neon_curl_req_t *req)
+{
+    ngx_neon_curl_req_t  *next;
+
+    if (!req->placed || ngx_neon_curl.exiting) {
+        return;
+    }
+
+    req->placed = 0;
+    next = ngx_neon_curl_first(NGX_NEON_CURL_HELD);
+
+    if (next == NULL) {
+        ngx_neon_curl.nplaces--;
+        return;
+    }
+
+    next->placed = 1;
+
+    ngx_del_timer(&next->timer);
+    ngx_neon_curl_move(next, NGX_NEON_CURL_READY);
 }
 
 
@@ -456,17 +529,18 @@ ngx_neon_curl_run(curl_socket_t fd, int events)
 static void
 ngx_neon_curl_add(void)
 {
-    ngx_msec_t            passed, timeout;
     ngx_neon_curl_req_t  *req;
 
     while ((req = ngx_neon_curl_first(NGX_NEON_CURL_READY)) != NULL) {
 
-        passed = ngx_current_msec - req->start;
-        timeout = req->r->timeout;
-        timeout = (passed < timeout) ? timeout - passed : 1;
+        if (req->r->slow && ngx_neon_curl_enter(req) != NGX_OK) {
+            ngx_neon_curl_move(req, NGX_NEON_CURL_HELD);
+            ngx_add_timer(&req->timer, ngx_neon_curl_left(req));
+            continue;
+        }
 
         (void) curl_easy_setopt(req->easy, CURLOPT_TIMEOUT_MS,
-                                (long) timeout);
+                                (long) ngx_neon_curl_left(req));
 
         if (curl_multi_add_handle(ngx_neon_curl.multi, req->easy) != CURLM_OK)
         {

@@ -36,6 +36,8 @@ struct ngx_neon_curl_s {
     ngx_msec_t                 timeout;       /* the whole request */
     size_t                     max_response;
     unsigned                   last:1;        /* see ngx_neon_curl_last() */
+    unsigned                   slow:1;        /* it takes what it takes, and
+                                                 must leave room for others */
 
     ngx_neon_curl_handler_pt   handler;
     void                      *data;

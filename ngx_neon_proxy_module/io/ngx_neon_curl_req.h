@@ -19,6 +19,7 @@
 typedef enum {
     NGX_NEON_CURL_WAITING = 0,            /* for addresses of the host */
     NGX_NEON_CURL_READY,                  /* to be given to libcurl */
+    NGX_NEON_CURL_HELD,                   /* until fewer slow ones run */
     NGX_NEON_CURL_RUNNING,
     NGX_NEON_CURL_DROPPED,                /* to be taken from libcurl */
     NGX_NEON_CURL_DONE,                   /* the handler is to be called */
@@ -38,12 +39,13 @@ typedef struct {
 
     ngx_neon_url_t             url;       /* points into r->url */
     ngx_neon_curl_wait_t       wait;
-    ngx_event_t                timer;     /* of WAITING */
+    ngx_event_t                timer;     /* of WAITING and HELD */
     ngx_msec_t                 start;
 
     CURL                      *easy;
     struct curl_slist         *headers;
     struct curl_slist         *resolve;
+    unsigned                   placed:1;  /* among the slow ones */
     ngx_uint_t                 tries;
     const char                *failure;   /* ours, before libcurl's */
     size_t                     header_size;

@@ -4,9 +4,10 @@
  *
  *   crowd [-c at once] [-n clients] [-s seconds] [-r a second] [-o spread ms]
  *         [-l percent that leave early] [-y stay ms] [-t ms until it hangs]
- *         [-k seed] -e endpoint[,endpoint]... -u user -w password port
+ *         [-k seed] [-i 1] -e endpoint[,endpoint]... -u user -w password port
  *
- * -n or -s end it.  Prints a line for each client at its end:
+ * -n or -s end it; with -i 1 they take the endpoints in turn, else at random.
+ * Prints a line for each client at its end:
  *
  *   OUTCOME STAGE ENDPOINT PORT START TIME TEXT
  *
@@ -39,7 +40,7 @@
 
 
 #define BUFFER     8192
-#define ENDPOINTS  64
+#define ENDPOINTS   2048
 #define SALTS      256
 #define NONCE      "AAAAAAAAAAAAAAAAAAAAAAAA"
 #define NEVER      1e18
@@ -72,6 +73,7 @@ typedef struct {
 
 static int          at_once = 100, nclients, seconds, rate, spread, leavers;
 static int          stay = 50, hang = 30000, port, nendpoints;
+static int          in_turn, begun;
 static char        *endpoint[ENDPOINTS];
 static const char  *user = "alice", *password = "pw";
 static int          ep, active;
@@ -419,7 +421,7 @@ begin(client_t *c)
 
     memset(c, 0, offsetof(client_t, buffer));
 
-    c->endpoint = rand() % nendpoints;
+    c->endpoint = (in_turn ? begun++ : rand()) % nendpoints;
     c->start = now(CLOCK_MONOTONIC);
     c->leave = rand() % 100 < leavers ? c->start + rand() % 500 : NEVER;
     active++;
@@ -608,7 +610,7 @@ main(int argc, char **argv)
 {
     int  i, opt;
 
-    while ((opt = getopt(argc, argv, "c:n:s:r:o:l:y:t:k:e:u:w:")) != -1) {
+    while ((opt = getopt(argc, argv, "c:n:s:r:o:l:y:t:k:i:e:u:w:")) != -1) {
         switch (opt) {
         case 'c': at_once = atoi(optarg); break;
         case 'n': nclients = atoi(optarg); break;
@@ -619,6 +621,7 @@ main(int argc, char **argv)
         case 'y': stay = atoi(optarg); break;
         case 't': hang = atoi(optarg); break;
         case 'k': srand((unsigned) atoi(optarg)); break;
+        case 'i': in_turn = atoi(optarg); break;
         case 'e': parse_endpoints(optarg); break;
         case 'u': user = optarg; break;
         case 'w': password = optarg; break;

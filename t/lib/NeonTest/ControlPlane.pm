@@ -197,6 +197,20 @@ sub endpoint {
 }
 
 
+# many endpoints with the same role and address
+
+sub endpoints {
+    my ($self, $endpoints, $role, $verifier, %wake) = @_;
+
+    for my $endpoint (@$endpoints) {
+        $self->{state}{access}{$endpoint}{roles}{$role} = $verifier;
+        $self->{state}{wake}{$endpoint} = \%wake;
+    }
+
+    return $self->push_state;
+}
+
+
 # the next answers to 'access' or 'wake', then the right ones again
 
 sub script {
@@ -224,6 +238,15 @@ sub calls {
 
     my @calls = @{ $self->ask('calls') };
     return grep { !defined $call || $_->{call} eq $call } @calls;
+}
+
+
+# how many calls, which is quicker told
+
+sub count {
+    my ($self, $call) = @_;
+
+    return $self->ask('count', $call);
 }
 
 

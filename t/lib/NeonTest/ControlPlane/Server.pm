@@ -80,6 +80,9 @@ sub command {
     } elsif ($what eq 'calls') {
         return $self->{calls};
 
+    } elsif ($what eq 'count') {
+        return scalar grep { $_->{call} eq $args[0] } @{ $self->{calls} };
+
     } elsif ($what eq 'forget') {
         $self->{calls} = [];
 
