@@ -28,6 +28,7 @@ include mk/model.mk
 include mk/lint.mk
 include mk/test.mk
 include mk/coverage.mk
+include mk/bench.mk
 
 .PHONY: help deps install demo demo-stop clean
 

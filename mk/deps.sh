@@ -1,8 +1,9 @@
 #!/bin/bash
 #
-# deps.sh [build|test|demo|coverage]...: installs the Debian and npm packages
-# that are missing; without an argument those of the first three.  Asks apt only
-# if something is missing; sudo when not root.  promtool goes to $BUILD/tools.
+# deps.sh [build|test|demo|coverage|bench]...: installs the Debian and npm
+# packages that are missing; without an argument those of the first three.  Asks
+# apt only if something is missing; sudo when not root.  promtool goes to
+# $BUILD/tools.
 #
 # SPDX-License-Identifier: Apache-2.0
 
@@ -26,6 +27,8 @@ test="$demo clang cppcheck spin libcmocka-dev libio-socket-ssl-perl
       chromium-driver:chromedriver"
 
 coverage='lcov'
+
+bench='haproxy pgbouncer util-linux'
 
 [ $# -gt 0 ] || set -- build demo test
 

@@ -1,5 +1,5 @@
 /*
- * Bytes in and out, for load.c and load_ws.c.
+ * Bytes in and out.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 
 
 void
@@ -41,6 +42,17 @@ get32(const unsigned char *p)
     memcpy(&v, p, 4);
 
     return ntohl(v);
+}
+
+
+uint64_t
+now(void)
+{
+    struct timespec  ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000000 + (uint64_t) ts.tv_nsec;
 }
 
 

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 
-#define FRAME_MAX   4096                     /* payload of ours */
+#define FRAME_MAX   65535                     /* payload of ours */
 #define FRAME_HEAD  8                        /* with the mask */
 
 #define OP_CONT     0x0
@@ -245,11 +245,14 @@ static void
 send_frame(conn_t *c, int opcode, const void *payload, size_t n)
 {
     size_t         head;
-    unsigned char  p[FRAME_HEAD + FRAME_MAX] = { 0 };
+    unsigned char  p[FRAME_HEAD + FRAME_MAX];
 
     if (n > FRAME_MAX) {
         fail("too large for a frame", NULL, 0);
     }
+
+    /* the mask, too, which leaves the payload as it is */
+    memset(p, 0, FRAME_HEAD);
 
     p[0] = (unsigned char) (0x80 | opcode);
 

@@ -237,7 +237,7 @@ sub firsts {
         my $fronts = fronts();
         my %client = map { $_ => session($fronts->{$_}, $scheme) }
                      qw/stock ours/;
-        my (%us, %cpu);
+        my (%ns, %cpu);
 
         ask($_, 'first 20') for values %client;
 
@@ -246,9 +246,9 @@ sub firsts {
         for my $round (1 .. $o{rounds}) {
             for my $who ($round % 2 ? qw/stock ours/ : qw/ours stock/) {
                 my $before = cpu($fronts->{$who});
-                my ($n, @us) = ask($client{$who}, "first $o{logins}");
+                my ($n, @ns) = ask($client{$who}, "first $o{logins}");
 
-                push @{ $us{$who} }, @us;
+                push @{ $ns{$who} }, @ns;
                 push @{ $cpu{$who} },
                      (cpu($fronts->{$who}) - $before) / $n * 1e3;
             }
@@ -257,10 +257,10 @@ sub firsts {
         die "the caches were not warm\n" if $calls != (() = $cp->calls);
 
         for my $who (qw/stock ours/) {
-            my @us = sort { $a <=> $b } @{ $us{$who} };
+            my @ns = sort { $a <=> $b } @{ $ns{$who} };
 
             row("$scheme, $who" . ($who eq 'stock' ? ' and the relay' : ''),
-                map({ sprintf '%.2f', $_ / 1e3 } @us[@us / 2, 0.99 * @us]),
+                map({ sprintf '%.2f', $_ / 1e6 } @ns[@ns / 2, 0.99 * @ns]),
                 spread('%.2f', @{ $cpu{$who} }));
         }
 
