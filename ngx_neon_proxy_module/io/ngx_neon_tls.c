@@ -16,12 +16,22 @@ static const u_char  ngx_neon_tls_alpn_proto[] = "\x0apostgresql";
 static int ngx_neon_tls_alpn_select(ngx_ssl_conn_t *ssl_conn,
     const unsigned char **out, unsigned char *outlen, const unsigned char *in,
     unsigned int inlen, void *arg);
+static ssize_t ngx_neon_tls_recv(ngx_connection_t *c, u_char *buf,
+    size_t size);
+static long ngx_neon_tls_bio(BIO *bio, int oper, const char *argp, size_t len,
+    int argi, long argl, int ret, size_t *processed);
 static int ngx_neon_tls_ticket(ngx_ssl_conn_t *ssl_conn, void *data);
 static ngx_uint_t ngx_neon_tls_several(ngx_ssl_conn_t *ssl_conn);
 static ngx_int_t ngx_neon_tls_end_point_hash(X509 *cert, u_char *hash,
     unsigned int *len);
 static const EVP_MD *ngx_neon_tls_end_point_md(X509 *cert);
 static ngx_uint_t ngx_neon_tls_is_address(const char *name);
+
+
+/* of the connection that is being read: is there no more in its socket? */
+
+static ngx_connection_t  *ngx_neon_tls_reading;
+static ngx_uint_t         ngx_neon_tls_drained;
 
 
 void
@@ -53,6 +63,8 @@ ngx_neon_tls_alpn_select(ngx_ssl_conn_t *ssl_conn, const unsigned char **out,
 void
 ngx_neon_tls_established(ngx_connection_t *c)
 {
+    BIO  *bio;
+
     /*
      * The relay writes from one buffer of the worker and keeps what was not
      * taken somewhere else: a retry comes from another address.
@@ -64,6 +76,71 @@ ngx_neon_tls_established(ngx_connection_t *c)
     /* the peer's close_notify is not waited for (3 s, with the fd) */
 
     c->ssl->no_wait_shutdown = 1;
+
+    /* kernel TLS answers a read with one record, however many there are */
+
+    bio = SSL_get_rbio(c->ssl->connection);
+
+    if (c->recv == ngx_ssl_recv && !BIO_get_ktls_recv(bio)) {
+        BIO_set_callback_ex(bio, ngx_neon_tls_bio);
+        c->recv = ngx_neon_tls_recv;
+    }
+}
+
+
+/*
+ * ngx_ssl_recv() reads until the socket has no more, which takes a system call
+ * for each message that comes alone.  A read that was not filled tells as much,
+ * as it does to ngx_unix_recv(); only the end of the connection is asked for.
+ */
+
+static ssize_t
+ngx_neon_tls_recv(ngx_connection_t *c, u_char *buf, size_t size)
+{
+    ssize_t  n;
+
+    ngx_neon_tls_reading = c;
+    ngx_neon_tls_drained = 0;
+
+    n = ngx_ssl_recv(c, buf, size);
+
+    ngx_neon_tls_reading = NULL;
+
+    return n;
+}
+
+
+static long
+ngx_neon_tls_bio(BIO *bio, int oper, const char *argp, size_t len, int argi,
+    long argl, int ret, size_t *processed)
+{
+    ngx_connection_t  *c;
+
+    c = ngx_neon_tls_reading;
+
+    if (c == NULL) {
+        return ret;
+    }
+
+    if (oper == (BIO_CB_READ|BIO_CB_RETURN)) {
+        ngx_neon_tls_drained = (ret > 0 && *processed < len);
+        return ret;
+    }
+
+    if (oper == BIO_CB_READ && ngx_neon_tls_drained) {
+
+#if (NGX_HAVE_EPOLLRDHUP)
+        if (c->read->pending_eof) {
+            return ret;
+        }
+#endif
+
+        /* as if recv() had said EAGAIN */
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+
+    return ret;
 }
 
 
@@ -162,6 +239,12 @@ void
 ngx_neon_tls_set_tickets(ngx_ssl_t *ssl)
 {
     SSL_CTX_set_session_ticket_cb(ssl->ctx, ngx_neon_tls_ticket, NULL, NULL);
+
+    /* of OpenSSL's two, most clients of databases use none */
+
+    if (SSL_CTX_get_num_tickets(ssl->ctx) > 1) {
+        (void) SSL_CTX_set_num_tickets(ssl->ctx, 1);
+    }
 }
 
 
