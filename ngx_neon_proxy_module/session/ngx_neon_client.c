@@ -21,7 +21,8 @@ static ngx_int_t ngx_neon_client_gone(ngx_neon_session_t *s);
 /*
  * Until TLS is settled nothing may be read ahead: what follows an SSLRequest
  * belongs to OpenSSL, and plaintext must never count as what came after TLS.
- * A front without in-band TLS has nothing to settle.
+ * There is nothing to settle for a front without in-band TLS, nor once the
+ * first packet is a StartupMessage.
  */
 
 ngx_int_t
@@ -33,7 +34,7 @@ ngx_neon_client_exact(ngx_neon_session_t *s, size_t n)
     b = &s->login->in;
 
     while ((size_t) (b->last - b->pos) < n) {
-        rc = ngx_neon_client_recv(s, s->front->starttls
+        rc = ngx_neon_client_recv(s, s->front->starttls && !s->login->no_tls
                                      ? n - (b->last - b->pos)
                                      : NGX_NEON_CLIENT_READ);
         if (rc != NGX_OK) {

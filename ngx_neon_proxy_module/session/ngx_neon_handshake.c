@@ -77,16 +77,18 @@ ngx_neon_handshake_step(ngx_neon_session_t *s)
 
 
 /*
- * A TLS ClientHello where a packet's length should be: its first byte is
- * looked at and left for OpenSSL.
+ * A TLS ClientHello where a packet's length should be is left for OpenSSL.  So
+ * the beginning is only looked at; where it is a StartupMessage's, no TLS can
+ * follow, and what comes is read as it comes.
  */
 
 static ngx_int_t
 ngx_neon_handshake_begin(ngx_neon_session_t *s)
 {
-    u_char             ch;
+    u_char             head[NEON_PG_STARTUP_HEAD];
     ssize_t            n;
     ngx_err_t          err;
+    const char        *text;
     ngx_neon_login_t  *l;
 
     l = s->login;
@@ -96,7 +98,7 @@ ngx_neon_handshake_begin(ngx_neon_session_t *s)
         return NGX_OK;
     }
 
-    n = recv(s->client->fd, &ch, 1, MSG_PEEK);
+    n = recv(s->client->fd, head, NEON_PG_STARTUP_HEAD, MSG_PEEK);
     err = ngx_socket_errno;
 
     if (n == -1 && err == NGX_EAGAIN) {
@@ -112,7 +114,13 @@ ngx_neon_handshake_begin(ngx_neon_session_t *s)
         return ngx_neon_session_error(s, NGX_NEON_REASON_CLIENT_GONE);
     }
 
-    if (ch != NEON_PG_TLS_RECORD) {
+    if (head[0] != NEON_PG_TLS_RECORD) {
+
+        l->no_tls = (n == NEON_PG_STARTUP_HEAD
+                     && neon_pg_first_parse(&l->first, head, n, &text)
+                        == NEON_OK
+                     && l->first.type == NEON_PG_FIRST_STARTUP);
+
         l->phase = NGX_NEON_HANDSHAKE_HEAD;
         return NGX_OK;
     }

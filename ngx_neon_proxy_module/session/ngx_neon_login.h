@@ -82,6 +82,7 @@ struct ngx_neon_login_s {
     /* handshake */
     ngx_uint_t            phase;              /* of the current step */
     unsigned              ssl_seen:1;
+    unsigned              no_tls:1;           /* and none will come */
     unsigned              gss_seen:1;
     neon_pg_first_t       first;
     neon_pg_startup_t     startup;            /* points into the pool */

@@ -44,6 +44,7 @@ static ngx_int_t ngx_neon_relay_rest(ngx_neon_rest_t *rest, const u_char *p,
 static void ngx_neon_relay_rest_free(ngx_neon_rest_t *rest);
 static void ngx_neon_relay_handler(ngx_neon_session_t *s, ngx_event_t *ev);
 static ngx_int_t ngx_neon_relay_up(ngx_neon_session_t *s);
+static ngx_uint_t ngx_neon_relay_over(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_relay_down(ngx_neon_session_t *s);
 static ngx_uint_t ngx_neon_relay_reset(ngx_connection_t *c);
 static ngx_int_t ngx_neon_relay_pipe(ngx_neon_session_t *s,
@@ -275,6 +276,10 @@ ngx_neon_relay_up(ngx_neon_session_t *s)
         return rc;
     }
 
+    if (ngx_neon_relay_over(s)) {
+        return NGX_ERROR;
+    }
+
     if (s->framed && s->client_eof && !s->walk.terminate) {
 
         if (s->tunnel && !ngx_neon_relay_reset(s->client)) {
@@ -295,6 +300,20 @@ ngx_neon_relay_up(ngx_neon_session_t *s)
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * Both have said all: the compute was idle when it was told to terminate.  Its
+ * end is not waited for.
+ */
+
+static ngx_uint_t
+ngx_neon_relay_over(ngx_neon_session_t *s)
+{
+    return s->client_eof && s->walk.terminate && !neon_pg_walk_busy(&s->walk)
+           && neon_pg_walk_boundary(&s->walk)
+           && s->up.rest.data == NULL && s->down.rest.data == NULL;
 }
 
 
@@ -379,7 +398,9 @@ ngx_neon_relay_pipe(ngx_neon_session_t *s, ngx_neon_pipe_t *p,
         }
     }
 
-    if (p->eof && rest->data == NULL && !p->shut && p == &s->up) {
+    if (p->eof && rest->data == NULL && !p->shut && p == &s->up
+        && !ngx_neon_relay_over(s))
+    {
         p->shut = 1;
         ngx_neon_shutdown_write(dst);
     }
