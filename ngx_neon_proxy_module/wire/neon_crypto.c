@@ -5,17 +5,17 @@
  */
 
 /*
- * The low-level SHA-256 and MD5 are marked as deprecated since OpenSSL 3.0.
- * They are used on purpose: a context is a plain struct on the stack, so that
- * nothing is fetched, allocated, locked or initialised per process, and the
- * keyed state of HMAC can be copied.  That makes PBKDF2 four times and HMAC
- * four times as fast as PKCS5_PBKDF2_HMAC() and HMAC() of OpenSSL 3.0.
+ * The low-level SHA-256 is marked as deprecated since OpenSSL 3.0.  It is used
+ * on purpose: a context is a plain struct on the stack, so that nothing is
+ * fetched, allocated, locked or initialised per process, and the keyed state of
+ * HMAC can be copied.  That makes PBKDF2 four times and HMAC four times as fast
+ * as PKCS5_PBKDF2_HMAC() and HMAC() of OpenSSL 3.0.
  */
 
 #define OPENSSL_SUPPRESS_DEPRECATED
 
 #include <openssl/crypto.h>
-#include <openssl/md5.h>
+#include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 
@@ -23,6 +23,7 @@
 
 
 #define NEON_CRYPTO_BLOCK     64      /* of SHA-256 */
+#define NEON_CRYPTO_MD5       16      /* a digest */
 
 
 /* HMAC after its key was taken in (RFC 2104): copy, go on, finish */
@@ -245,27 +246,39 @@ neon_sha1(uint8_t out[NEON_SHA1_LEN], neon_str_t a, neon_str_t b)
 }
 
 
+/*
+ * Fetched, so that it is libcrypto that says whether there is MD5: not in FIPS
+ * mode, nor in builds without it.
+ */
+
 neon_rc_e
 neon_md5_hex(uint8_t out[32], neon_str_t a, neon_str_t b)
 {
     int                ok;
     size_t             i;
-    uint8_t            digest[MD5_DIGEST_LENGTH];
-    MD5_CTX            ctx;
+    EVP_MD            *md;
+    uint8_t            digest[NEON_CRYPTO_MD5];
+    EVP_MD_CTX        *ctx;
 
     static const char  hex[] = "0123456789abcdef";
 
-    ok = MD5_Init(&ctx)
-         && MD5_Update(&ctx, a.data, a.len)
-         && MD5_Update(&ctx, b.data, b.len)
-         && MD5_Final(digest, &ctx);
+    md = EVP_MD_fetch(NULL, "MD5", NULL);
+    ctx = EVP_MD_CTX_new();
+
+    ok = md != NULL && ctx != NULL
+         && EVP_DigestInit_ex(ctx, md, NULL)
+         && EVP_DigestUpdate(ctx, a.data, a.len)
+         && EVP_DigestUpdate(ctx, b.data, b.len)
+         && EVP_DigestFinal_ex(ctx, digest, NULL);
+
+    EVP_MD_CTX_free(ctx);
+    EVP_MD_free(md);
 
     for (i = 0; ok && i < sizeof(digest); i++) {
         out[2 * i] = (uint8_t) hex[digest[i] >> 4];
         out[2 * i + 1] = (uint8_t) hex[digest[i] & 0x0f];
     }
 
-    neon_wipe(&ctx, sizeof(ctx));
     neon_wipe(digest, sizeof(digest));
 
     return ok ? NEON_OK : NEON_ERROR;

@@ -17,9 +17,10 @@
 
 
 /*
- * Nothing here needs an initialisation, allocates, or keeps state between
- * calls (neon_random() but for libcrypto's generator), so that threads may
- * call it.  Each answers NEON_OK or NEON_ERROR (libcrypto failed).
+ * Nothing here needs an initialisation, allocates (but in libcrypto, for MD5),
+ * or keeps state between calls (neon_random() but for libcrypto's generator),
+ * so that threads may call it.  Each answers NEON_OK or NEON_ERROR (libcrypto
+ * failed).
  */
 neon_rc_e neon_sha256(uint8_t out[NEON_SHA256_LEN], const void *data,
     size_t len);
@@ -34,7 +35,8 @@ neon_rc_e neon_pbkdf2_sha256(uint8_t out[NEON_SHA256_LEN],
 /* over the concatenation; for RFC 6455 only */
 neon_rc_e neon_sha1(uint8_t out[NEON_SHA1_LEN], neon_str_t a, neon_str_t b);
 
-/* lower-case hex of MD5 over the concatenation, 32 bytes, no NUL */
+/* lower-case hex of MD5 over the concatenation, 32 bytes, no NUL; NEON_ERROR
+   where there is no MD5 (FIPS) */
 neon_rc_e neon_md5_hex(uint8_t out[32], neon_str_t a, neon_str_t b);
 
 neon_rc_e neon_random(void *out, size_t len);

@@ -86,6 +86,13 @@ neon_rc_e neon_scram_verify_rest(neon_scram_keys_t *keys,
     const neon_scram_verifier_t *v, neon_str_t password,
     const neon_scram_rest_t *rest);
 
+/*
+ * The keys of a password, as a SCRAM client has them, with salt and iterations
+ * of v: PBKDF2, for a thread.
+ */
+neon_rc_e neon_scram_password_keys(neon_scram_keys_t *keys,
+    const neon_scram_verifier_t *v, neon_str_t password);
+
 
 /* --- server ------------------------------------------------------------ */
 
@@ -171,6 +178,13 @@ typedef struct {
 neon_rc_e neon_scram_client_first(neon_scram_client_t *c, uint8_t gs2_flag,
     neon_str_t cbind, const uint8_t raw_nonce[NEON_SCRAM_RAW_NONCE],
     neon_wr_t *out);
+
+/*
+ * server-first-message in; sets salt and iterations of v, for
+ * neon_scram_password_keys(): who has a password needs no verifier.
+ */
+neon_rc_e neon_scram_client_salt(neon_scram_client_t *c, neon_str_t in,
+    neon_scram_verifier_t *v);
 
 /* server-first-message in, client-final-message out */
 neon_rc_e neon_scram_client_final(neon_scram_client_t *c, neon_str_t in,

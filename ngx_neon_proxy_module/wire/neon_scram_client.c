@@ -14,8 +14,8 @@
 
 
 static neon_scram_client_fail_e neon_scram_client_parse_first(
-    const neon_scram_client_t *c, neon_str_t in,
-    const neon_scram_verifier_t *v, neon_str_t *nonce);
+    const neon_scram_client_t *c, neon_str_t in, neon_scram_verifier_t *v,
+    neon_str_t *nonce);
 static neon_rc_e neon_scram_client_prove(neon_scram_client_t *c,
     neon_str_t server_first, neon_str_t unproved,
     const neon_scram_keys_t *keys, uint8_t proof[NEON_SCRAM_KEY_LEN]);
@@ -62,6 +62,20 @@ neon_scram_client_first(neon_scram_client_t *c, uint8_t gs2_flag,
 
 
 neon_rc_e
+neon_scram_client_salt(neon_scram_client_t *c, neon_str_t in,
+    neon_scram_verifier_t *v)
+{
+    neon_str_t  nonce;
+
+    memset(v, 0, sizeof(neon_scram_verifier_t));
+
+    c->fail = neon_scram_client_parse_first(c, in, v, &nonce);
+
+    return c->fail == NEON_SCRAM_CLIENT_FAIL_NONE ? NEON_OK : NEON_ERROR;
+}
+
+
+neon_rc_e
 neon_scram_client_final(neon_scram_client_t *c, neon_str_t in,
     const neon_scram_verifier_t *v, const neon_scram_keys_t *keys,
     neon_wr_t *out)
@@ -70,10 +84,20 @@ neon_scram_client_final(neon_scram_client_t *c, neon_str_t in,
     neon_rc_e   rc;
     neon_str_t  nonce, unproved;
 
-    c->fail = neon_scram_client_parse_first(c, in, v, &nonce);
+    neon_scram_verifier_t  told;
+
+    c->fail = neon_scram_client_parse_first(c, in, &told, &nonce);
     c->step = NEON_SCRAM_CLIENT_NONE;
 
     if (c->fail != NEON_SCRAM_CLIENT_FAIL_NONE) {
+        return NEON_ERROR;
+    }
+
+    if (told.iterations != v->iterations
+        || !neon_str_eq(neon_str(told.salt, told.salt_len),
+                        neon_str(v->salt, v->salt_len)))
+    {
+        c->fail = NEON_SCRAM_CLIENT_FAIL_SALT;
         return NEON_ERROR;
     }
 
@@ -119,13 +143,10 @@ neon_scram_client_final(neon_scram_client_t *c, neon_str_t in,
 
 static neon_scram_client_fail_e
 neon_scram_client_parse_first(const neon_scram_client_t *c, neon_str_t in,
-    const neon_scram_verifier_t *v, neon_str_t *nonce)
+    neon_scram_verifier_t *v, neon_str_t *nonce)
 {
-    uint8_t     salt[NEON_SCRAM_SALT_MAX];
-    uint16_t    salt_len;
-    uint32_t    iterations;
     neon_rd_t   r;
-    neon_str_t  salt_text, iter_text;
+    neon_str_t  salt, iterations;
 
     if (c->step != NEON_SCRAM_CLIENT_SENT_FIRST || !neon_scram_msg_valid(in)) {
         return NEON_SCRAM_CLIENT_FAIL_PROTOCOL;
@@ -134,8 +155,8 @@ neon_scram_client_parse_first(const neon_scram_client_t *c, neon_str_t in,
     neon_rd_init(&r, in.data, in.len);
 
     if (neon_scram_msg_attr(&r, 'r', nonce) != NEON_OK
-        || neon_scram_msg_attr(&r, 's', &salt_text) != NEON_OK
-        || neon_scram_msg_attr(&r, 'i', &iter_text) != NEON_OK
+        || neon_scram_msg_attr(&r, 's', &salt) != NEON_OK
+        || neon_scram_msg_attr(&r, 'i', &iterations) != NEON_OK
         || neon_scram_msg_extensions(&r) != NEON_OK)
     {
         return NEON_SCRAM_CLIENT_FAIL_PROTOCOL;
@@ -149,17 +170,10 @@ neon_scram_client_parse_first(const neon_scram_client_t *c, neon_str_t in,
         return NEON_SCRAM_CLIENT_FAIL_PROTOCOL;
     }
 
-    if (neon_scram_msg_salt(salt, &salt_len, salt_text) != NEON_OK
-        || neon_scram_msg_iterations(&iterations, iter_text) != NEON_OK)
+    if (neon_scram_msg_salt(v->salt, &v->salt_len, salt) != NEON_OK
+        || neon_scram_msg_iterations(&v->iterations, iterations) != NEON_OK)
     {
         return NEON_SCRAM_CLIENT_FAIL_PROTOCOL;
-    }
-
-    if (iterations != v->iterations
-        || !neon_str_eq(neon_str(salt, salt_len),
-                        neon_str(v->salt, v->salt_len)))
-    {
-        return NEON_SCRAM_CLIENT_FAIL_SALT;
     }
 
     return NEON_SCRAM_CLIENT_FAIL_NONE;

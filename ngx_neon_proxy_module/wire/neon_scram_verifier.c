@@ -26,6 +26,8 @@ static neon_rc_e neon_scram_verify_bytes(neon_scram_keys_t *keys,
     const neon_scram_rest_t *known, neon_scram_rest_t *made);
 static neon_rc_e neon_scram_verify_salted(neon_scram_keys_t *keys,
     const neon_scram_verifier_t *v, const uint8_t salted[NEON_SHA256_LEN]);
+static neon_rc_e neon_scram_salted_key(uint8_t out[NEON_SCRAM_KEY_LEN],
+    const uint8_t salted[NEON_SHA256_LEN], const char *name);
 static void neon_scram_xor(uint8_t out[NEON_SHA256_LEN],
     const uint8_t with[NEON_SHA256_LEN]);
 
@@ -176,6 +178,40 @@ neon_scram_verify_rest(neon_scram_keys_t *keys,
 }
 
 
+/* the mapped password where SASLprep maps something: PostgreSQL made it so */
+
+neon_rc_e
+neon_scram_password_keys(neon_scram_keys_t *keys,
+    const neon_scram_verifier_t *v, neon_str_t password)
+{
+    uint8_t     mapped[NEON_SCRAM_PREP_MAX], salted[NEON_SHA256_LEN];
+    neon_rc_e   rc;
+    neon_wr_t   w;
+
+    neon_wr_init(&w, mapped, sizeof(mapped));
+
+    if (neon_scram_prep_map(&w, password) == NEON_OK) {
+        password = neon_str(mapped, neon_wr_len(&w));
+    }
+
+    rc = neon_pbkdf2_sha256(salted, password, neon_str(v->salt, v->salt_len),
+                            v->iterations);
+
+    if (rc == NEON_OK) {
+        rc = neon_scram_salted_key(keys->client_key, salted, "Client Key");
+    }
+
+    if (rc == NEON_OK) {
+        rc = neon_scram_salted_key(keys->server_key, salted, "Server Key");
+    }
+
+    neon_wipe(mapped, sizeof(mapped));
+    neon_wipe(salted, sizeof(salted));
+
+    return rc;
+}
+
+
 static neon_rc_e
 neon_scram_verify(neon_scram_keys_t *keys, const neon_scram_verifier_t *v,
     neon_str_t password, const neon_scram_rest_t *known,
@@ -246,16 +282,13 @@ static neon_rc_e
 neon_scram_verify_salted(neon_scram_keys_t *keys,
     const neon_scram_verifier_t *v, const uint8_t salted[NEON_SHA256_LEN])
 {
-    int         equal;
-    uint8_t     stored_key[NEON_SCRAM_KEY_LEN];
-    neon_rc_e   rc;
-    neon_str_t  part;
+    int        equal;
+    uint8_t    stored_key[NEON_SCRAM_KEY_LEN];
+    neon_rc_e  rc;
 
     equal = 0;
-    part = neon_str("Client Key", sizeof("Client Key") - 1);
 
-    rc = neon_hmac_sha256(keys->client_key, neon_str(salted, NEON_SHA256_LEN),
-                          &part, 1);
+    rc = neon_scram_salted_key(keys->client_key, salted, "Client Key");
 
     if (rc == NEON_OK) {
         rc = neon_sha256(stored_key, keys->client_key, NEON_SCRAM_KEY_LEN);
@@ -278,6 +311,18 @@ neon_scram_verify_salted(neon_scram_keys_t *keys,
     }
 
     return equal ? NEON_OK : NEON_AGAIN;
+}
+
+
+static neon_rc_e
+neon_scram_salted_key(uint8_t out[NEON_SCRAM_KEY_LEN],
+    const uint8_t salted[NEON_SHA256_LEN], const char *name)
+{
+    neon_str_t  part;
+
+    part = neon_str(name, strlen(name));
+
+    return neon_hmac_sha256(out, neon_str(salted, NEON_SHA256_LEN), &part, 1);
 }
 
 

@@ -44,7 +44,7 @@ exchange(uint8_t choices, neon_str_t first, neon_str_t final, size_t storage)
     neon_wr_t               w;
     neon_scram_keys_t       keys;
     neon_scram_client_t     c;
-    neon_scram_verifier_t   v;
+    neon_scram_verifier_t   v, told;
 
     check(neon_scram_verifier_parse(&v, neon_str(verifier,
                                                  sizeof(verifier) - 1))
@@ -67,12 +67,21 @@ exchange(uint8_t choices, neon_str_t first, neon_str_t final, size_t storage)
         return;
     }
 
+    /* whoever finds a salt here finds it there */
+
+    if (neon_scram_client_salt(&c, first, &told) != NEON_OK) {
+        told.iterations = 0;
+    }
+
     neon_wr_init(&w, text, storage);
 
     rc = neon_scram_client_final(&c, first, &v, &keys, &w);
     check((rc == NEON_OK) == (c.fail == NEON_SCRAM_CLIENT_FAIL_NONE));
 
+    check((c.fail == NEON_SCRAM_CLIENT_FAIL_PROTOCOL) || told.iterations);
+
     if (rc == NEON_OK) {
+        check(told.iterations == v.iterations);
         check(first.len <= NEON_SCRAM_MSG_MAX
               && neon_wr_len(&w) <= NEON_SCRAM_MSG_MAX);
         check(memcmp(first.data, "r=QUJDREVGR0hJSktMTU5PUFFS", 26) == 0);

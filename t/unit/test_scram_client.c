@@ -453,6 +453,61 @@ test_out_of_turn(void **state)
 }
 
 
+/* salt and iterations of who has the password and no verifier */
+
+static void
+test_salt(void **state)
+{
+    char                   text[NEON_SCRAM_MSG_MAX];
+    size_t                 i;
+    neon_scram_keys_t      derived;
+    neon_scram_client_t    c;
+    neon_scram_verifier_t  v;
+
+    static const char     *malformed[] = {
+        "", "r=" NONCE, "r=" NONCE ",s=" SALT, "s=" SALT ",i=4096",
+        "r=" NONCE ",s=" SALT ",i=0", "r=" NONCE ",s=!,i=4096",
+        "r=" NONCE ",s=" SALT ",i=10000001", "r=other,s=" SALT ",i=4096",
+        "m=x,r=" NONCE ",s=" SALT ",i=4096", "r=" NONCE ",s=,i=4096",
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(malformed) / sizeof(malformed[0]); i++) {
+        first(&c, 'n', neon_str(NULL, 0), text, sizeof(text));
+
+        if (neon_scram_client_salt(&c, str(malformed[i]), &v) != NEON_ERROR
+            || c.fail != PROTOCOL)
+        {
+            fail_msg("\"%s\"", malformed[i]);
+        }
+    }
+
+    first(&c, 'n', neon_str(NULL, 0), text, sizeof(text));
+    assert_int_equal(neon_scram_client_salt(&c, str(SERVER_FIRST), &v),
+                     NEON_OK);
+    assert_int_equal(v.iterations, verifier.iterations);
+    assert_int_equal(v.salt_len, verifier.salt_len);
+    assert_memory_equal(v.salt, verifier.salt, v.salt_len);
+
+    assert_int_equal(neon_scram_password_keys(&derived, &v, str("pencil")),
+                     NEON_OK);
+    assert_memory_equal(&derived, &keys, sizeof(keys));
+
+    /* the exchange goes on with them */
+
+    assert_int_equal(final(&c, str(SERVER_FIRST), text, sizeof(text)),
+                     NEON_OK);
+    assert_int_equal(neon_scram_client_verify(&c, str("v=" SIGNATURE)),
+                     NEON_OK);
+
+    /* out of turn */
+
+    assert_int_equal(neon_scram_client_salt(&c, str(SERVER_FIRST), &v),
+                     NEON_ERROR);
+}
+
+
 static void
 test_storage(void **state)
 {
@@ -509,6 +564,7 @@ main(void)
         cmocka_unit_test(test_extensions_are_signed),
         cmocka_unit_test(test_server_final_refused),
         cmocka_unit_test(test_out_of_turn),
+        cmocka_unit_test(test_salt),
         cmocka_unit_test(test_storage)
     };
 

@@ -361,6 +361,50 @@ test_password_of_postgres(void **state)
 }
 
 
+/*
+ * A client's keys: what PostgreSQL made of the password is what it gets, but
+ * where SASLprep would map something and then gives up.
+ */
+
+static void
+test_keys_of_a_password(void **state)
+{
+    int                    same;
+    size_t                 i;
+    uint8_t                hash[NEON_SHA256_LEN];
+    neon_str_t             password;
+    neon_scram_keys_t      keys;
+    neon_scram_verifier_t  v;
+
+    (void) state;
+
+    for (i = 0; i < NVECTORS; i++) {
+        password = vector_password(&scram_vectors[i]);
+        same = scram_vectors[i].verify == NEON_OK
+               && strstr(scram_vectors[i].name, "to map, but") == NULL;
+
+        assert_int_equal(neon_scram_verifier_parse(&v,
+                             str(scram_vectors[i].verifier)),
+                         NEON_OK);
+        assert_int_equal(neon_scram_password_keys(&keys, &v, password),
+                         NEON_OK);
+        assert_int_equal(neon_sha256(hash, keys.client_key, 32), NEON_OK);
+
+        if ((memcmp(hash, v.stored_key, 32) == 0) != same
+            || (memcmp(keys.server_key, v.server_key, 32) == 0) != same)
+        {
+            fail_msg("%s", scram_vectors[i].name);
+        }
+
+        free((void *) (uintptr_t) password.data);
+    }
+
+    v.iterations = 0;
+    assert_int_equal(neon_scram_password_keys(&keys, &v, str("x")),
+                     NEON_ERROR);
+}
+
+
 static void
 test_password_of_a_mock_never_matches(void **state)
 {
@@ -534,6 +578,7 @@ main(void)
         cmocka_unit_test(test_no_two_texts_are_one_verifier),
         cmocka_unit_test(test_mock),
         cmocka_unit_test(test_password_of_postgres),
+        cmocka_unit_test(test_keys_of_a_password),
         cmocka_unit_test(test_password_of_a_mock_never_matches),
         cmocka_unit_test(test_wrong_password),
         cmocka_unit_test(test_password_of_others),
