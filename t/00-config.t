@@ -14,6 +14,7 @@ spew("$dir/roles", "# a comment\n\"alice\" \"SCRAM-SHA-256\$4096:"
      . ":qxJ1SbmSAi5EcS0J5Ck/cKAm/+Ixa+Kwp63f4OHDgzo=\"\n");
 spew("$dir/bad-roles", "\"alice\" \"SCRAM-SHA-256\$4096\"\n");
 spew("$dir/md5-roles", '"dave" "md5' . 'a' x 32 . "\"\n");
+spew("$dir/md5-upper", '"dave" "md5' . 'A' x 32 . "\"\n");
 spew("$dir/token", "secret\n");
 spew("$dir/otlp.header", "Bearer a token\n");
 spew("$dir/empty", '');
@@ -33,6 +34,8 @@ my @good = (
     [ 'http, nothing else' => $http ],
     [ 'https' => 'control_plane https://control.example.com/api/;' ],
     [ 'postgres, nothing else' => $postgres ],
+    [ 'MD5 in a role file' => "control_plane static; endpoint * 127.0.0.1:1;"
+      . " role_file $dir/md5-roles; md5_verifiers on;" ],
     (map { [ $_ => "control_plane $_;" ] }
         'postgresql://u:p@[::1]:6432/d', 'postgres://u@localhost/d',
         'postgres://u@/d?hostaddr=127.0.0.1',
@@ -73,6 +76,7 @@ END
         node_cache             size=4000 ttl=5m stale=0;
         secret_cache           size=10000 ttl=5m negative=30s stale=0;
         mock_secret            random;
+        md5_verifiers          on;
         limit_connections      rate=200r/s burst=500;
         limit_unknown          rate=10r/s burst=300;
         wake_notice            5s;
@@ -214,7 +218,14 @@ my @bad = (
     [ 'bad role file', "control_plane static; endpoint * 127.0.0.1:1;"
       . " role_file $dir/bad-roles;", qr{\Q$dir/bad-roles\E.*?1} ],
     [ 'MD5 in a role file', "control_plane static; endpoint * 127.0.0.1:1;"
-      . " role_file $dir/md5-roles;", qr{\Q$dir/md5-roles\E.*?1.*MD5} ],
+      . " role_file $dir/md5-roles;",
+      qr{\Q$dir/md5-roles\E:1: role "dave": .*needs "md5_verifiers on"} ],
+    [ 'MD5 in upper case', "control_plane static; endpoint * 127.0.0.1:1;"
+      . " md5_verifiers on; role_file $dir/md5-upper;",
+      qr{\Q$dir/md5-upper\E:1: role "dave": not a SCRAM-SHA-256 verifier} ],
+    [ 'md5_verifiers', "$static md5_verifiers some;", qr/some.*on or off/ ],
+    [ 'md5_verifiers twice', "$static md5_verifiers on; md5_verifiers on;",
+      qr/md5_verifiers.*duplicate/ ],
     [ 'wake_retry attempts', "$static wake_retry attempts=0;", qr/attempts=0/ ],
     [ 'wake_retry base', "$static wake_retry base=fast;", qr/fast/ ],
     [ 'wake_retry factor', "$static wake_retry factor=0.5;", qr/0\.5/ ],
@@ -413,5 +424,25 @@ like($log, qr/main.* in \S+:\d+/, 'the same block twice: its name and line');
 ($rc, $log) = $t->nginx_test(main => $static, globals =>
                              "neon_proxy other {\n$http\n}");
 is($rc, 0, 'two blocks') or diag($log);
+
+
+# --- an OpenSSL that has no MD5 ------------------------------------------
+
+# as in FIPS mode; the provider itself does not matter for what cannot be had
+
+spew("$dir/fips.cnf", <<'END');
+openssl_conf = conf
+[conf]
+alg_section = algorithms
+[algorithms]
+default_properties = fips=yes
+END
+
+($rc, $log) = $t->nginx_test(main => "$http\nmd5_verifiers on;",
+                             env => { OPENSSL_CONF => "$dir/fips.cnf" });
+isnt($rc, 0, 'md5_verifiers without MD5: refused');
+like($log, qr/"md5_verifiers\ on"\ needs\ MD5,\ which\ this\ OpenSSL\ does
+     .*must\ be\ off\ in\ neon_proxy\ "main"\ in\ \S+:\d+/x,
+     'md5_verifiers without MD5: why, and where');
 
 $t->done;

@@ -64,6 +64,7 @@ control_plane_timeout  connect=3s request=20s;
 node_cache             size=10 ttl=1m stale=1m;
 secret_cache           size=10 ttl=1m negative=1s stale=1m;
 mock_secret            file:$dir/secret;
+md5_verifiers          on;
 limit_connections      rate=1000r/s burst=1000;
 limit_unknown          rate=20r/s;
 drain                  wait;

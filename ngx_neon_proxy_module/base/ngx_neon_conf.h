@@ -110,6 +110,7 @@ typedef struct {
     ngx_neon_cache_conf_t   node_cache;
     ngx_neon_cache_conf_t   secret_cache;
     ngx_str_t               mock_secret;      /* empty: the zone's */
+    ngx_flag_t              md5_verifiers;
 
     ngx_neon_rate_t         limit_connections;
     ngx_neon_rate_t         limit_unknown;

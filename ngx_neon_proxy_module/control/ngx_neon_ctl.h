@@ -14,6 +14,7 @@
 #include <ngx_core.h>
 
 #include "neon_ip.h"
+#include "neon_md5.h"
 #include "neon_pg_options.h"
 #include "neon_scram.h"
 
@@ -36,8 +37,11 @@ typedef enum {
 
 typedef struct {
     neon_scram_verifier_t      verifier;
+    neon_md5_t                 md5;           /* in its place, if by_md5 */
     unsigned                   found:1;       /* else there is no such role,
                                                  or no such endpoint */
+    unsigned                   by_md5:1;      /* not found: it would be one
+                                                 with md5_verifiers */
     unsigned                   restricted:1;  /* an IP list was given and is
                                                  not empty */
     unsigned                   block_public:1;

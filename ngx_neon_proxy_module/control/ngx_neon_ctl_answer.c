@@ -94,30 +94,42 @@ void
 ngx_neon_ctl_verifier(ngx_neon_ctl_request_t *r, ngx_neon_access_t *access,
     ngx_str_t *secret)
 {
-    ngx_str_t  role, endpoint;
+    ngx_str_t    role, endpoint;
+    neon_str_t   text;
+    const char  *what;
 
     if (secret->len == 0) {
         return;
     }
 
-    if (neon_scram_verifier_parse(&access->verifier,
-                                  neon_str(secret->data, secret->len))
-        == NEON_OK)
-    {
+    text = neon_str(secret->data, secret->len);
+
+    if (neon_scram_verifier_parse(&access->verifier, text) == NEON_OK) {
         access->found = 1;
         return;
     }
 
-    ngx_memzero(&access->verifier, sizeof(neon_scram_verifier_t));
+    what = "no SCRAM-SHA-256 verifier but another kind of secret";
+
+    if (neon_md5_parse(&access->md5, text) == NEON_OK) {
+        access->by_md5 = 1;
+
+        if (r->conf->md5_verifiers) {
+            access->found = 1;
+            return;
+        }
+
+        neon_wipe(&access->md5, sizeof(neon_md5_t));
+        what = "an MD5 verifier, and \"md5_verifiers\" is off";
+    }
 
     role = ngx_neon_ctl_printable(r->pool, &r->role, NGX_NEON_CTL_NAME_MAX);
     endpoint = ngx_neon_ctl_printable(r->pool, &r->endpoint,
                                       NGX_NEON_CTL_NAME_MAX);
 
     ngx_log_error(NGX_LOG_WARN, r->log, 0,
-                  "role \"%V\" of endpoint \"%V\" has no SCRAM-SHA-256 "
-                  "verifier but another kind of secret: it cannot log in",
-                  &role, &endpoint);
+                  "role \"%V\" of endpoint \"%V\" has %s: it cannot log in",
+                  &role, &endpoint, what);
 }
 
 

@@ -27,8 +27,9 @@ void ngx_neon_ctl_fail(ngx_neon_ctl_request_t *r, ngx_neon_reason_e reason,
 ngx_neon_access_t *ngx_neon_ctl_access(ngx_neon_ctl_request_t *r);
 
 /*
- * The role's verifier.  Anything but SCRAM-SHA-256 is logged, without the
- * secret, and counts as no role: nobody can log in with it.
+ * The role's verifier.  Anything but SCRAM-SHA-256, and MD5 if md5_verifiers
+ * says so, is logged, without the secret, and counts as no role: nobody can log
+ * in with it.
  */
 void ngx_neon_ctl_verifier(ngx_neon_ctl_request_t *r,
     ngx_neon_access_t *access, ngx_str_t *secret);

@@ -22,6 +22,7 @@ typedef enum {
 #define NGX_NEON_CTL_PACK_BLOCK_VPC     8
 #define NGX_NEON_CTL_PACK_RATES         16
 #define NGX_NEON_CTL_PACK_UNTIL         32
+#define NGX_NEON_CTL_PACK_MD5           64
 
 /* bits of ERROR */
 #define NGX_NEON_CTL_PACK_RETRYABLE     1
@@ -83,9 +84,13 @@ ngx_neon_ctl_pack_access(neon_wr_t *w, ngx_neon_access_t *a)
                   | (a->block_public ? NGX_NEON_CTL_PACK_BLOCK_PUBLIC : 0)
                   | (a->block_vpc ? NGX_NEON_CTL_PACK_BLOCK_VPC : 0)
                   | (rates ? NGX_NEON_CTL_PACK_RATES : 0)
-                  | (a->valid_until ? NGX_NEON_CTL_PACK_UNTIL : 0));
+                  | (a->valid_until ? NGX_NEON_CTL_PACK_UNTIL : 0)
+                  | (a->by_md5 ? NGX_NEON_CTL_PACK_MD5 : 0));
 
-    if (a->found) {
+    if (a->found && a->by_md5) {
+        neon_wr_bytes(w, a->md5.hex, NEON_MD5_HEX);
+
+    } else if (a->found) {
         neon_wr_u32(w, v->iterations);
         neon_wr_u16(w, v->salt_len);
         neon_wr_bytes(w, v->salt, v->salt_len);
@@ -239,8 +244,21 @@ ngx_neon_ctl_unpack_access(ngx_neon_ctl_request_t *r, neon_rd_t *rd)
     a->restricted = (flags & NGX_NEON_CTL_PACK_RESTRICTED) != 0;
     a->block_public = (flags & NGX_NEON_CTL_PACK_BLOCK_PUBLIC) != 0;
     a->block_vpc = (flags & NGX_NEON_CTL_PACK_BLOCK_VPC) != 0;
+    a->by_md5 = (flags & NGX_NEON_CTL_PACK_MD5) != 0;
 
-    if (a->found) {
+    if (a->found && a->by_md5) {
+        if (neon_rd_left(rd) < NEON_MD5_HEX) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(a->md5.hex, neon_rd_bytes(rd, NEON_MD5_HEX).data,
+                   NEON_MD5_HEX);
+
+        /* of a worker from before the reload that turned them off */
+
+        a->found = r->conf->md5_verifiers;
+
+    } else if (a->found) {
         v = &a->verifier;
 
         v->iterations = neon_rd_u32(rd);

@@ -7,6 +7,7 @@
 #include "ngx_neon_ctl_roles.h"
 
 #include "neon_endpoint.h"
+#include "neon_md5.h"
 #include "neon_scram.h"
 
 
@@ -22,6 +23,7 @@ typedef struct {
     u_char          *pos;             /* of the line */
     u_char          *last;
     ngx_uint_t       quoted;          /* the field just read was */
+    ngx_uint_t       md5;             /* so may verifiers be */
 } ngx_neon_ctl_roles_line_t;
 
 
@@ -30,7 +32,7 @@ static ngx_int_t ngx_neon_ctl_roles_load(ngx_conf_t *cf, ngx_str_t *file,
 static ngx_int_t ngx_neon_ctl_roles_check(ngx_conf_t *cf, ngx_str_t *file,
     ngx_file_info_t *fi);
 static ngx_int_t ngx_neon_ctl_roles_parse(ngx_conf_t *cf, ngx_str_t *file,
-    ngx_str_t *text, ngx_array_t *roles);
+    ngx_uint_t md5, ngx_str_t *text, ngx_array_t *roles);
 static const char *ngx_neon_ctl_roles_line(ngx_neon_ctl_roles_line_t *l,
     ngx_neon_ctl_role_t *role);
 static const char *ngx_neon_ctl_roles_field(ngx_neon_ctl_roles_line_t *l,
@@ -39,7 +41,8 @@ static const char *ngx_neon_ctl_roles_quoted(ngx_neon_ctl_roles_line_t *l,
     ngx_str_t *field);
 static void ngx_neon_ctl_roles_space(ngx_neon_ctl_roles_line_t *l);
 static const char *ngx_neon_ctl_roles_name(ngx_neon_ctl_role_t *role);
-static const char *ngx_neon_ctl_roles_verifier(ngx_str_t *verifier);
+static const char *ngx_neon_ctl_roles_verifier(ngx_str_t *verifier,
+    ngx_uint_t md5);
 static ngx_int_t ngx_neon_ctl_roles_unique(ngx_conf_t *cf, ngx_str_t *file,
     ngx_array_t *roles);
 static int ngx_neon_ctl_roles_cmp(const void *one, const void *two);
@@ -47,7 +50,8 @@ static int ngx_neon_ctl_roles_cmp_str(const ngx_str_t *a, const ngx_str_t *b);
 
 
 ngx_int_t
-ngx_neon_ctl_roles_read(ngx_conf_t *cf, ngx_str_t *file, ngx_array_t *roles)
+ngx_neon_ctl_roles_read(ngx_conf_t *cf, ngx_str_t *file, ngx_uint_t md5,
+    ngx_array_t *roles)
 {
     ngx_int_t  rc;
     ngx_str_t  text;
@@ -59,7 +63,7 @@ ngx_neon_ctl_roles_read(ngx_conf_t *cf, ngx_str_t *file, ngx_array_t *roles)
         return NGX_ERROR;
     }
 
-    rc = ngx_neon_ctl_roles_parse(cf, file, &text, roles);
+    rc = ngx_neon_ctl_roles_parse(cf, file, md5, &text, roles);
 
     /* it may hold passwords, by mistake */
 
@@ -198,8 +202,8 @@ ngx_neon_ctl_roles_check(ngx_conf_t *cf, ngx_str_t *file, ngx_file_info_t *fi)
 
 
 static ngx_int_t
-ngx_neon_ctl_roles_parse(ngx_conf_t *cf, ngx_str_t *file, ngx_str_t *text,
-    ngx_array_t *roles)
+ngx_neon_ctl_roles_parse(ngx_conf_t *cf, ngx_str_t *file, ngx_uint_t md5,
+    ngx_str_t *text, ngx_array_t *roles)
 {
     u_char                     *last;
     ngx_uint_t                  line;
@@ -208,6 +212,7 @@ ngx_neon_ctl_roles_parse(ngx_conf_t *cf, ngx_str_t *file, ngx_str_t *text,
     ngx_neon_ctl_roles_line_t   l;
 
     l.cf = cf;
+    l.md5 = md5;
     l.last = text->data;
     last = text->data + text->len;
 
@@ -287,7 +292,7 @@ ngx_neon_ctl_roles_line(ngx_neon_ctl_roles_line_t *l,
         return "more than two fields";
     }
 
-    return ngx_neon_ctl_roles_verifier(&role->verifier);
+    return ngx_neon_ctl_roles_verifier(&role->verifier, l->md5);
 }
 
 
@@ -418,24 +423,25 @@ ngx_neon_ctl_roles_name(ngx_neon_ctl_role_t *role)
 
 
 static const char *
-ngx_neon_ctl_roles_verifier(ngx_str_t *verifier)
+ngx_neon_ctl_roles_verifier(ngx_str_t *verifier, ngx_uint_t md5)
 {
+    neon_md5_t             hash;
+    neon_str_t             text;
     neon_scram_verifier_t  v;
 
-    if (verifier->len == 0) {
+    text = neon_str(verifier->data, verifier->len);
+
+    if (text.len == 0) {
         return "no verifier";
     }
 
-    if (neon_scram_verifier_parse(&v, neon_str(verifier->data, verifier->len))
-        == NEON_OK)
-    {
+    if (neon_scram_verifier_parse(&v, text) == NEON_OK) {
         return NULL;
     }
 
-    if (verifier->len == 35
-        && ngx_strncmp(verifier->data, "md5", 3) == 0)
-    {
-        return "an MD5 hash, with which SCRAM is not possible";
+    if (neon_md5_parse(&hash, text) == NEON_OK) {
+        return md5 ? NULL : "an MD5 verifier, which needs"
+                            " \"md5_verifiers on\"";
     }
 
     if (verifier->len > 14

@@ -211,7 +211,8 @@ ngx_neon_ctl_static_init(ngx_conf_t *cf, ngx_neon_conf_t *conf)
         return NGX_ERROR;
     }
 
-    return ngx_neon_ctl_roles_read(cf, &sconf->role_file, &sconf->roles);
+    return ngx_neon_ctl_roles_read(cf, &sconf->role_file,
+                                   conf->md5_verifiers, &sconf->roles);
 }
 
 

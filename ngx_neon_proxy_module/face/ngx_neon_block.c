@@ -7,6 +7,8 @@
 
 #include "ngx_neon_block.h"
 
+#include "neon_md5.h"
+
 #include "ngx_neon_tls.h"
 #include "ngx_neon_zone.h"
 
@@ -18,6 +20,7 @@ static char *ngx_neon_block_fits(ngx_conf_t *cf, ngx_neon_block_t *block);
 static char *ngx_neon_block_http_only(ngx_neon_block_t *block);
 static char *ngx_neon_block_static_only(ngx_neon_block_t *block);
 static char *ngx_neon_block_postgres_only(ngx_neon_block_t *block);
+static char *ngx_neon_block_md5(ngx_conf_t *cf, ngx_neon_conf_t *conf);
 static void ngx_neon_block_defaults(ngx_neon_block_t *block);
 static void ngx_neon_block_unset_cache(ngx_neon_cache_conf_t *cache);
 static void ngx_neon_block_cache(ngx_neon_cache_conf_t *cache,
@@ -69,6 +72,7 @@ ngx_neon_block_create(ngx_conf_t *cf, ngx_str_t *name)
     ngx_queue_init(&conf->drain.sessions);
     conf->compute_ssl = NGX_CONF_UNSET_UINT;
     conf->forward_parameters = NGX_CONF_UNSET_UINT;
+    conf->md5_verifiers = NGX_CONF_UNSET;
     conf->tls_required = NGX_CONF_UNSET;
     conf->websocket_insecure = NGX_CONF_UNSET;
     conf->websocket_ping = NGX_CONF_UNSET_MSEC;
@@ -109,6 +113,11 @@ ngx_neon_block_complete(ngx_conf_t *cf, ngx_neon_conf_t *conf)
     ca = (conf->compute_ssl_trusted_certificate.data != NULL);
 
     ngx_neon_block_defaults(block);
+
+    rv = ngx_neon_block_md5(cf, conf);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
 
     conf->threads = ngx_thread_pool_add(cf, &block->threads);
     if (conf->threads == NULL) {
@@ -234,6 +243,27 @@ ngx_neon_block_postgres_only(ngx_neon_block_t *block)
 }
 
 
+static char *
+ngx_neon_block_md5(ngx_conf_t *cf, ngx_neon_conf_t *conf)
+{
+    neon_md5_t  v;
+
+    if (!conf->md5_verifiers
+        || neon_md5_make(&v, neon_str(NULL, 0), neon_str(NULL, 0)) == NEON_OK)
+    {
+        return NGX_CONF_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "\"md5_verifiers on\" needs MD5, which this OpenSSL does not"
+                  " have, be it by FIPS mode or by how it was built:"
+                  " \"md5_verifiers\" must be off in neon_proxy \"%V\""
+                  " in %s:%ui", &conf->name, conf->file, conf->line);
+
+    return NGX_CONF_ERROR;
+}
+
+
 static void
 ngx_neon_block_defaults(ngx_neon_block_t *block)
 {
@@ -265,6 +295,7 @@ ngx_neon_block_defaults(ngx_neon_block_t *block)
     ngx_conf_init_msec_value(conf->wake_notice, 0);
     ngx_conf_init_msec_value(conf->websocket_ping, 30000);
     ngx_conf_init_value(conf->websocket_insecure, 0);
+    ngx_conf_init_value(conf->md5_verifiers, 0);
 
     ngx_neon_block_cache(&conf->node_cache, 4000);
     ngx_neon_block_cache(&conf->secret_cache, 10000);

@@ -163,6 +163,13 @@ static ngx_command_t  ngx_neon_conf_commands[] = {
       offsetof(ngx_neon_conf_t, mock_secret),
       NULL },
 
+    { ngx_string("md5_verifiers"),
+      NGX_NEON_CONF|NGX_CONF_FLAG,
+      ngx_neon_conf_set_flag,
+      0,
+      offsetof(ngx_neon_conf_t, md5_verifiers),
+      NULL },
+
     { ngx_string("limit_connections"),
       NGX_NEON_CONF|NGX_CONF_TAKE12,
       ngx_neon_conf_set_rate,

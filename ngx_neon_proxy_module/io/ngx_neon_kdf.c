@@ -1,6 +1,7 @@
 /*
- * A cleartext password checked against a SCRAM verifier on nginx's thread
- * pool, and a cache that shortens the next check of the same one.
+ * A cleartext password checked against a SCRAM verifier, or made the keys of
+ * one, on nginx's thread pool, and a cache that shortens the next check of the
+ * same one.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -17,6 +18,7 @@ struct ngx_neon_kdf_s {
     ngx_neon_kdf_handler_pt    handler;       /* NULL: cancelled */
     void                      *data;
     size_t                     size;          /* of all that is wiped */
+    unsigned                   derive:1;      /* there is nothing to check */
 
     /* only the thread's while it runs */
     neon_rc_e                  rc;
@@ -48,6 +50,10 @@ static ngx_neon_kdf_entry_t
     ngx_neon_kdf_cache[NGX_NEON_KDF_SETS][NGX_NEON_KDF_WAYS];
 
 
+static ngx_neon_kdf_t *ngx_neon_kdf_post(ngx_neon_conf_t *conf,
+    ngx_log_t *log, const neon_scram_verifier_t *verifier,
+    neon_str_t password, ngx_uint_t derive, ngx_neon_kdf_handler_pt handler,
+    void *data);
 static void ngx_neon_kdf_thread(void *data, ngx_log_t *log);
 static void ngx_neon_kdf_thread_handler(ngx_event_t *ev);
 static ngx_neon_kdf_entry_t *ngx_neon_kdf_set(
@@ -60,6 +66,24 @@ ngx_neon_kdf_t *
 ngx_neon_kdf_start(ngx_neon_conf_t *conf, ngx_log_t *log,
     const neon_scram_verifier_t *verifier, neon_str_t password,
     ngx_neon_kdf_handler_pt handler, void *data)
+{
+    return ngx_neon_kdf_post(conf, log, verifier, password, 0, handler, data);
+}
+
+
+ngx_neon_kdf_t *
+ngx_neon_kdf_derive(ngx_neon_conf_t *conf, ngx_log_t *log,
+    const neon_scram_verifier_t *verifier, neon_str_t password,
+    ngx_neon_kdf_handler_pt handler, void *data)
+{
+    return ngx_neon_kdf_post(conf, log, verifier, password, 1, handler, data);
+}
+
+
+static ngx_neon_kdf_t *
+ngx_neon_kdf_post(ngx_neon_conf_t *conf, ngx_log_t *log,
+    const neon_scram_verifier_t *verifier, neon_str_t password,
+    ngx_uint_t derive, ngx_neon_kdf_handler_pt handler, void *data)
 {
     size_t           size;
     ngx_neon_kdf_t  *kdf;
@@ -80,6 +104,7 @@ ngx_neon_kdf_start(ngx_neon_conf_t *conf, ngx_log_t *log,
     kdf->size = size;
     kdf->handler = handler;
     kdf->data = data;
+    kdf->derive = derive;
     kdf->verifier = *verifier;
 
     if (password.len) {
@@ -113,6 +138,12 @@ static void
 ngx_neon_kdf_thread(void *data, ngx_log_t *log)
 {
     ngx_neon_kdf_t  *kdf = data;
+
+    if (kdf->derive) {
+        kdf->rc = neon_scram_password_keys(&kdf->keys, &kdf->verifier,
+                                           kdf->password);
+        return;
+    }
 
     kdf->rc = neon_scram_verify_password(&kdf->keys, &kdf->verifier,
                                          kdf->password, &kdf->rest);

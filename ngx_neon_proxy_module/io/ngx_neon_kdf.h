@@ -1,6 +1,7 @@
 /*
- * A cleartext password checked against a SCRAM verifier on nginx's thread
- * pool: PBKDF2 takes milliseconds, which no event loop has.
+ * A cleartext password checked against a SCRAM verifier, or made the keys of
+ * one, on nginx's thread pool: PBKDF2 takes milliseconds, which no event loop
+ * has.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -29,6 +30,11 @@ typedef void (*ngx_neon_kdf_handler_pt)(void *data, neon_rc_e rc,
  * neon_scram_verify_password().  NULL: the queue is full, or no memory.
  */
 ngx_neon_kdf_t *ngx_neon_kdf_start(ngx_neon_conf_t *conf, ngx_log_t *log,
+    const neon_scram_verifier_t *verifier, neon_str_t password,
+    ngx_neon_kdf_handler_pt handler, void *data);
+
+/* the same with the result of neon_scram_password_keys() */
+ngx_neon_kdf_t *ngx_neon_kdf_derive(ngx_neon_conf_t *conf, ngx_log_t *log,
     const neon_scram_verifier_t *verifier, neon_str_t password,
     ngx_neon_kdf_handler_pt handler, void *data);
 

@@ -68,6 +68,7 @@ ngx_neon_access_verifier(ngx_neon_session_t *s)
 
     if (l->access->found && (until == 0 || until > ngx_time())) {
         l->verifier = l->access->verifier;
+        l->md5 = l->access->by_md5 ? &l->access->md5 : NULL;
         return NGX_OK;
     }
 
@@ -87,6 +88,10 @@ ngx_neon_access_verifier(ngx_neon_session_t *s)
 
     if (l->access->found) {
         ngx_str_set(&s->detail, "the role's password has expired");
+
+    } else if (l->access->by_md5) {
+        ngx_str_set(&s->detail, "the role has an MD5 verifier, and"
+                                " \"md5_verifiers\" is off");
 
     } else {
         ngx_str_set(&s->detail, "the control plane knows no such role with a"

@@ -1,7 +1,8 @@
 /*
  * Fourth step: the client proves that it knows the password.  SCRAM-SHA-256
  * and -PLUS, or a cleartext password that came inside TLS, against the same
- * verifier.
+ * verifier.  Of an MD5 verifier: a cleartext password, or without TLS its
+ * salted MD5.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -17,7 +18,9 @@ typedef enum {
     NGX_NEON_AUTH_FIRST,                /* waiting for SASLInitialResponse */
     NGX_NEON_AUTH_FINAL,                /* waiting for SASLResponse */
     NGX_NEON_AUTH_CLEARTEXT,            /* waiting for a PasswordMessage */
-    NGX_NEON_AUTH_KDF                   /* a thread checks the password */
+    NGX_NEON_AUTH_MD5,                  /* the same, with a salted MD5 */
+    NGX_NEON_AUTH_KDF                   /* a thread checks the password, or
+                                           kdf_rc says what came of it */
 } ngx_neon_auth_e;
 
 
@@ -27,9 +30,8 @@ static ngx_int_t ngx_neon_auth_final(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_auth_scram_failed(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_auth_password_failed(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_auth_cleartext(ngx_neon_session_t *s);
+static ngx_int_t ngx_neon_auth_md5(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_auth_kdf(ngx_neon_session_t *s);
-static void ngx_neon_auth_kdf_handler(void *data, neon_rc_e rc,
-    const neon_scram_keys_t *keys);
 static ngx_int_t ngx_neon_auth_kdf_done(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_auth_ok(ngx_neon_session_t *s, neon_str_t final);
 
@@ -58,6 +60,10 @@ ngx_neon_authenticate_step(ngx_neon_session_t *s)
 
         case NGX_NEON_AUTH_CLEARTEXT:
             rc = ngx_neon_auth_cleartext(s);
+            break;
+
+        case NGX_NEON_AUTH_MD5:
+            rc = ngx_neon_auth_md5(s);
             break;
 
         default: /* NGX_NEON_AUTH_KDF */
@@ -90,9 +96,23 @@ ngx_neon_auth_begin(ngx_neon_session_t *s)
         return NGX_ERROR;
     }
 
-    if (s->cleartext) {
+    /* a password can answer whatever the compute asks, an MD5 of it only MD5 */
+
+    if (s->cleartext || (l->md5 && s->tls)) {
         neon_pg_auth_write(&w, NEON_PG_AUTH_CLEARTEXT, neon_str(NULL, 0));
         l->phase = NGX_NEON_AUTH_CLEARTEXT;
+
+        return ngx_neon_bytes_wrote(s, &l->out, &w);
+    }
+
+    if (l->md5) {
+        if (neon_random(l->md5_salt, NEON_MD5_SALT_LEN) != NEON_OK) {
+            return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
+        }
+
+        neon_pg_auth_write(&w, NEON_PG_AUTH_MD5,
+                           neon_str(l->md5_salt, NEON_MD5_SALT_LEN));
+        l->phase = NGX_NEON_AUTH_MD5;
 
         return ngx_neon_bytes_wrote(s, &l->out, &w);
     }
@@ -259,6 +279,31 @@ ngx_neon_auth_cleartext(ngx_neon_session_t *s)
 
 
 static ngx_int_t
+ngx_neon_auth_md5(ngx_neon_session_t *s)
+{
+    ngx_int_t          rc;
+    neon_str_t         answer;
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+
+    rc = ngx_neon_client_password(s, &answer);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    s->auth_method = "md5";
+
+    l->kdf_rc = neon_md5_verify_answer(l->md5, neon_str(l->md5_salt,
+                                                        NEON_MD5_SALT_LEN),
+                                       answer);
+    l->phase = NGX_NEON_AUTH_KDF;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
 ngx_neon_auth_kdf(ngx_neon_session_t *s)
 {
     ngx_neon_login_t  *l;
@@ -266,6 +311,14 @@ ngx_neon_auth_kdf(ngx_neon_session_t *s)
     l = s->login;
 
     s->auth_method = "cleartext";
+
+    if (l->md5) {
+        l->kdf_rc = neon_md5_verify_password(l->md5, l->password,
+                                             neon_str(s->user.data,
+                                                      s->user.len));
+        l->phase = NGX_NEON_AUTH_KDF;
+        return NGX_OK;
+    }
 
     if (ngx_neon_kdf_cached(&l->verifier, l->password, &l->keys) == NGX_OK) {
         l->kdf_rc = NEON_OK;
@@ -276,7 +329,7 @@ ngx_neon_auth_kdf(ngx_neon_session_t *s)
     ngx_neon_clock_run(s, &l->held_clock);
 
     l->kdf = ngx_neon_kdf_start(s->conf, s->log, &l->verifier, l->password,
-                                ngx_neon_auth_kdf_handler, s);
+                                ngx_neon_authenticate_kdf_handler, s);
     if (l->kdf == NULL) {
         return ngx_neon_session_error(s, NGX_NEON_REASON_BUSY);
     }
@@ -287,8 +340,8 @@ ngx_neon_auth_kdf(ngx_neon_session_t *s)
 }
 
 
-static void
-ngx_neon_auth_kdf_handler(void *data, neon_rc_e rc,
+void
+ngx_neon_authenticate_kdf_handler(void *data, neon_rc_e rc,
     const neon_scram_keys_t *keys)
 {
     ngx_neon_login_t    *l;

@@ -13,6 +13,7 @@
 static ngx_int_t ngx_neon_enter_sasl(ngx_neon_session_t *s, neon_str_t rest);
 static ngx_int_t ngx_neon_enter_sasl_continue(ngx_neon_session_t *s,
     neon_str_t rest, ngx_uint_t *salt);
+static ngx_int_t ngx_neon_enter_keys(ngx_neon_session_t *s, neon_str_t rest);
 static ngx_int_t ngx_neon_enter_sasl_final(ngx_neon_session_t *s,
     neon_str_t rest);
 static ngx_int_t ngx_neon_enter_password(ngx_neon_session_t *s);
@@ -63,6 +64,13 @@ ngx_neon_enter_sasl(ngx_neon_session_t *s, neon_str_t rest)
     ngx_neon_login_t  *l;
 
     l = s->login;
+
+    if (l->md5 && l->password.data == NULL) {
+        return ngx_neon_enter_failed(s, "compute asks for SCRAM, and of the"
+                                     " client's password only an MD5 is known:"
+                                     " use TLS for the client, or md5 in its"
+                                     " pg_hba.conf");
+    }
 
     flag = 'n';
     cbind = neon_str(NULL, 0);
@@ -123,6 +131,7 @@ ngx_neon_enter_sasl_continue(ngx_neon_session_t *s, neon_str_t rest,
     ngx_uint_t *salt)
 {
     uint8_t            text[NEON_SCRAM_MSG_MAX];
+    ngx_int_t          rc;
     neon_wr_t          w, t;
     ngx_neon_login_t  *l;
 
@@ -131,6 +140,13 @@ ngx_neon_enter_sasl_continue(ngx_neon_session_t *s, neon_str_t rest,
     if (l->scram_phase != NEON_PG_AUTH_SASL_CONT) {
         return ngx_neon_enter_failed(s, "compute sent an unexpected"
                                      " AuthenticationSASLContinue");
+    }
+
+    if (l->md5) {
+        rc = ngx_neon_enter_keys(s, rest);
+        if (rc != NGX_OK) {
+            return rc;
+        }
     }
 
     neon_wr_init(&t, text, sizeof(text));
@@ -160,6 +176,43 @@ ngx_neon_enter_sasl_continue(ngx_neon_session_t *s, neon_str_t rest,
     neon_pg_sasl_response_write(&w, neon_str(text, neon_wr_len(&t)));
 
     return ngx_neon_bytes_wrote(s, &l->cout, &w);
+}
+
+
+/* no SCRAM verifier has let the client in: its keys come from the password */
+
+static ngx_int_t
+ngx_neon_enter_keys(ngx_neon_session_t *s, neon_str_t rest)
+{
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+
+    if (l->kdf) {
+        return NGX_AGAIN;
+    }
+
+    if (l->deriving) {
+        l->deriving = 0;
+
+        return l->kdf_rc == NEON_OK
+               ? NGX_OK : ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
+    }
+
+    if (neon_scram_client_salt(l->client, rest, &l->verifier) != NEON_OK) {
+        return ngx_neon_enter_failed(s, "compute sent a malformed SCRAM"
+                                     " server-first-message");
+    }
+
+    l->kdf = ngx_neon_kdf_derive(s->conf, s->log, &l->verifier, l->password,
+                                 ngx_neon_authenticate_kdf_handler, s);
+    if (l->kdf == NULL) {
+        return ngx_neon_session_error(s, NGX_NEON_REASON_BUSY);
+    }
+
+    l->deriving = 1;
+
+    return NGX_AGAIN;
 }
 
 
@@ -198,39 +251,48 @@ ngx_neon_enter_password(ngx_neon_session_t *s)
 }
 
 
-/* "md5" + md5(md5(password + user) + salt) */
-
 static ngx_int_t
 ngx_neon_enter_md5(ngx_neon_session_t *s, neon_str_t salt)
 {
-    uint8_t     hex[35];
-    ngx_int_t   rc;
-    neon_str_t  user;
+    uint8_t            answer[NEON_MD5_TEXT_LEN];
+    ngx_int_t          rc;
+    neon_rc_e          made;
+    neon_md5_t         v;
+    ngx_neon_login_t  *l;
 
-    if (s->login->password.data == NULL) {
+    l = s->login;
+
+    if (l->md5 == NULL && l->password.data == NULL) {
         return ngx_neon_enter_failed(s, "compute asks for an md5 password,"
                                      " which the proxy does not know: use"
                                      " scram-sha-256 in its pg_hba.conf");
     }
 
-    if (salt.len != 4) {
+    if (salt.len != NEON_MD5_SALT_LEN) {
         return ngx_neon_enter_failed(s, "compute sent a malformed"
                                      " AuthenticationMD5Password");
     }
 
-    user = neon_str(s->user.data, s->user.len);
+    made = NEON_OK;
 
-    if (neon_md5_hex(hex + 3, s->login->password, user) != NEON_OK
-        || neon_md5_hex(hex + 3, neon_str(hex + 3, 32), salt) != NEON_OK)
-    {
-        return ngx_neon_enter_failed(s, "md5 is not available");
+    if (l->md5) {
+        v = *l->md5;
+
+    } else {
+        made = neon_md5_make(&v, l->password, neon_str(s->user.data,
+                                                       s->user.len));
     }
 
-    ngx_memcpy(hex, "md5", 3);
+    if (made != NEON_OK || neon_md5_answer(answer, &v, salt) != NEON_OK) {
+        return ngx_neon_enter_failed(s, "compute asks for an md5 password, and"
+                                     " this OpenSSL has no MD5: use"
+                                     " scram-sha-256 in its pg_hba.conf");
+    }
 
-    rc = ngx_neon_enter_write(s, neon_str(hex, sizeof(hex)));
+    rc = ngx_neon_enter_write(s, neon_str(answer, sizeof(answer)));
 
-    neon_wipe(hex, sizeof(hex));
+    neon_wipe(&v, sizeof(v));
+    neon_wipe(answer, sizeof(answer));
 
     return rc;
 }

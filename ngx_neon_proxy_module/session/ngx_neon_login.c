@@ -78,6 +78,10 @@ ngx_neon_login_destroy(ngx_neon_session_t *s)
     neon_wipe(&l->keys, sizeof(l->keys));
     neon_wipe(&l->verifier, sizeof(l->verifier));
 
+    if (l->md5) {
+        neon_wipe((void *) l->md5, sizeof(neon_md5_t));
+    }
+
     if (l->scram) {
         neon_wipe(l->scram, sizeof(neon_scram_server_t));
     }

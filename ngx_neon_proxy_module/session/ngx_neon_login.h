@@ -12,6 +12,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "neon_md5.h"
 #include "neon_pg_msg.h"
 #include "neon_pg_options.h"
 #include "neon_pg_startup.h"
@@ -100,6 +101,8 @@ struct ngx_neon_login_s {
     uint64_t              access_generation;  /* of its cache entry, or 0 */
     ngx_msec_t            access_age;
     neon_scram_verifier_t verifier;
+    const neon_md5_t     *md5;                /* in its place; NULL: none */
+    uint8_t               md5_salt[NEON_MD5_SALT_LEN];
     neon_scram_server_t  *scram;
     neon_scram_keys_t     keys;
     neon_str_t            password;           /* data NULL: none known */
@@ -130,6 +133,7 @@ struct ngx_neon_login_s {
     ngx_neon_cancel_target_t  target;
     uint32_t              scram_phase;        /* the AuthenticationSASL...
                                                  code that is due */
+    unsigned              deriving:1;         /* keys, from the password */
     uint32_t              compute_version;
     size_t                greeting;           /* bytes of `out` that are ours:
                                                  up to AuthenticationOk */
@@ -243,6 +247,13 @@ void ngx_neon_ask_forget(ngx_neon_session_t *s, ngx_neon_ctl_call_e call,
 
 /* does the cache have a newer address of the compute by now? */
 ngx_uint_t ngx_neon_ask_newer(ngx_neon_session_t *s, uint64_t generation);
+
+
+/* --- ngx_neon_authenticate.c --------------------------------------------- */
+
+/* of l->kdf: l->kdf_rc and l->keys are set, the session runs */
+void ngx_neon_authenticate_kdf_handler(void *data, neon_rc_e rc,
+    const neon_scram_keys_t *keys);
 
 
 /* --- ngx_neon_access.c --------------------------------------------------- */

@@ -128,6 +128,13 @@ ngx_neon_login_begin(ngx_neon_session_t *s)
 
     l->authenticated = 0;
     l->scram_phase = 0;
+    l->deriving = 0;
+
+    if (l->kdf) {
+        ngx_neon_kdf_cancel(l->kdf);
+        l->kdf = NULL;
+    }
+
     l->target.len = 0;
     l->compute_version = l->protocol_3_2 ? NEON_PG_PROTOCOL_3_2
                                          : NEON_PG_PROTOCOL_3_0;
@@ -343,6 +350,11 @@ ngx_neon_login_auth(ngx_neon_session_t *s, neon_pg_msg_t *msg)
     }
 
     rc = ngx_neon_enter(s, code, rest, &salt);
+
+    if (rc == NGX_AGAIN) {
+        l->cin.pos -= msg->size;
+        return NGX_AGAIN;
+    }
 
     if (rc == NGX_DECLINED) {
         ngx_log_error(NGX_LOG_INFO, s->log, 0, "%V (method %uD)", &s->detail,

@@ -6,6 +6,8 @@
 
 #include "ngx_neon_flight.h"
 
+#include "neon_crypto.h"
+
 #include "ngx_neon_zone.h"
 
 
@@ -430,6 +432,7 @@ ngx_neon_flight_free(ngx_neon_zone_t *zone, ngx_neon_flight_t *f)
     ngx_neon_table_remove(&zone->sh->flights, &f->item);
 
     if (f->result) {
+        neon_wipe(f->result, f->result_len);
         ngx_slab_free_locked(zone->shpool, f->result);
     }
 

@@ -6,6 +6,8 @@
 
 #include "ngx_neon_lru.h"
 
+#include "neon_crypto.h"
+
 #include "ngx_neon_zone.h"
 
 
@@ -416,5 +418,9 @@ ngx_neon_lru_remove(ngx_neon_lru_t *lru, ngx_slab_pool_t *shpool,
 {
     ngx_neon_table_remove(&lru->table, &e->item);
     ngx_queue_remove(&e->queue);
+
+    /* a verifier does not outlive its entry */
+
+    neon_wipe(e->data + e->key_len, e->value_len);
     ngx_slab_free_locked(shpool, e);
 }

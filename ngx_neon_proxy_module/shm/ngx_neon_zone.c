@@ -32,6 +32,7 @@ static ngx_int_t ngx_neon_zone_tables(ngx_neon_zone_t *zone, size_t size,
     const ngx_uint_t *sizes);
 static void ngx_neon_zone_resize(ngx_neon_zone_t *zone, size_t size,
     const ngx_uint_t *sizes);
+static void ngx_neon_zone_forget(ngx_neon_zone_t *zone, ngx_neon_lru_t *lru);
 static void ngx_neon_zone_recover(ngx_neon_zone_t *zone);
 
 
@@ -101,6 +102,13 @@ ngx_neon_zone_init(ngx_shm_zone_t *shm_zone, void *old_data)
         }
 
         ngx_neon_zone_resize(zone, shm_zone->shm.size, sizes);
+
+        /* off: no MD5 verifier stays; on: no "no" that was one */
+
+        if (old->conf->md5_verifiers != data->conf->md5_verifiers) {
+            ngx_neon_zone_forget(zone,
+                                 &zone->sh->cache[NGX_NEON_CACHE_SECRET]);
+        }
 
         return NGX_OK;
     }
@@ -261,6 +269,30 @@ ngx_neon_zone_resize(ngx_neon_zone_t *zone, size_t size,
     }
 
     ngx_neon_zone_unlock(zone);
+}
+
+
+/* some at a time: workers want the lock, too */
+
+static void
+ngx_neon_zone_forget(ngx_neon_zone_t *zone, ngx_neon_lru_t *lru)
+{
+    ngx_uint_t  n;
+
+    do {
+        ngx_neon_zone_lock(zone);
+
+        for (n = 0; n < NGX_NEON_ZONE_EVICT; n++) {
+            if (ngx_neon_lru_evict_locked(lru, zone->shpool) != NGX_OK) {
+                break;
+            }
+
+            lru->stats.invalidated++;
+        }
+
+        ngx_neon_zone_unlock(zone);
+
+    } while (n == NGX_NEON_ZONE_EVICT);
 }
 
 

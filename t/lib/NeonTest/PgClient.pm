@@ -304,7 +304,8 @@ sub password_message { $_[0]->send(message('p', "$_[1]\0")) }
 
 
 # login(tls => 'inband'|'direct'|'none', sni =>, alpn =>, user =>, database =>,
-#       password =>, params => [], version =>, cbind => require|prefer|disable)
+#       password =>, params => [], version =>, cbind => require|prefer|disable,
+#       answer => to AuthenticationMD5Password, in place of the right one)
 
 sub login {
     my ($self, %o) = @_;
@@ -352,7 +353,7 @@ sub authenticate {
         if ($type eq 'R') {
             my $code = unpack 'N', $body;
             $self->auth_request($code, substr($body, 4), %o);
-            last if $o{stop} && ($code == 11 || $code == 3);
+            last if $o{stop} && $code =~ /^(?:3|5|11)$/;
 
         } elsif ($type eq 'E') {
             $self->{error} = error_fields($body);
@@ -393,6 +394,11 @@ sub auth_request {
 
     } elsif ($code == 3) {
         $self->password_message($o{password});
+
+    } elsif ($code == 5) {
+        push @{ $self->{md5_salts} }, $rest;
+        $self->password_message($o{answer} // NeonTest::Wire::md5_answer(
+            $o{password}, $o{user} // 'alice', $rest));
 
     } elsif ($code == 10) {
         $self->sasl_start([ cstrings($rest) ], %o);

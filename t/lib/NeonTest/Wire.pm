@@ -7,11 +7,12 @@ package NeonTest::Wire;
 use strict;
 use warnings;
 
+use Digest::MD5 qw/md5_hex/;
 use Exporter 'import';
 
 our @EXPORT = qw/startup_packet message error_fields error_message
                  ssl_request gssenc_request cancel_request cstrings
-                 parse_startup/;
+                 parse_startup md5_verifier md5_answer/;
 
 
 # startup_packet([ user => ..., ... ], version): parameters in this order
@@ -68,6 +69,17 @@ sub error_message {
     }
 
     return message('E', "$body\0");
+}
+
+
+# the MD5 verifier of a role, and what a client answers to a salt
+
+sub md5_verifier { 'md5' . md5_hex("$_[0]$_[1]") }
+
+sub md5_answer {
+    my ($password, $user, $salt) = @_;
+
+    return 'md5' . md5_hex(md5_hex("$password$user") . $salt);
 }
 
 
