@@ -12,7 +12,7 @@ use NeonTest::Wire;
 use MIME::Base64 qw/decode_base64/;
 
 my $t = NeonTest->new;
-my $pg = $t->postgres(hba => "host all soonmd5 127.0.0.1/32 md5\n");
+my $pg = $t->postgres(hba => "host all soonmd5,stamd 127.0.0.1/32 md5\n");
 my $certs = $t->certs;
 my $access = $t->dir . '/access.log';
 my $url = 'postgres://proxy:proxy@127.0.0.1:' . $pg->port . '/app';
@@ -21,7 +21,10 @@ $pg->sql($_) for split /;\n/, <<'END';
 create role proxy login superuser password 'proxy';
 create role known login password 'pw';
 create role stale login password 'pw' valid until '2020-01-01';
-create role empty login
+create role empty login;
+set password_encryption = 'md5';
+create role stamd login password 'pw' valid until '2020-01-01';
+reset password_encryption
 END
 
 # two blocks, which differ in md5_verifiers, each with all its fronts
@@ -237,6 +240,33 @@ for my $how (sort keys %how) {
              "md5_verifiers on, $how: $user");
     }
 }
+
+
+# --- where only the compute knows that a password has expired ------------
+
+# by SCRAM, for which PostgreSQL makes up another salt then, and by MD5
+
+my $static = $t->nginx(main => $t->static($pg, qw/known stale stamd/)
+                               . "md5_verifiers on;\n");
+
+for my $user (qw/known stale stamd/) {
+    my $wrong = $t->enter($static, user => $user, password => 'other');
+    my $c = $t->enter($static, user => $user);
+
+    if ($user eq 'known') {
+        is($c->value('select current_user'), 'known', 'role file: a role');
+        $c->close;
+        next;
+    }
+
+    is_deeply([ @{ $c->error }{qw/S V C M/} ],
+              [ @{ $wrong->error }{qw/S V C M/} ],
+              "role file: $user: an expired password is a wrong one");
+    is_deeply($c->{auth}, $wrong->{auth}, "role file: $user: the same way");
+}
+
+$static->log_like(qr/user "stale" \(compute_password, .* or an expired one\?/,
+                  'the log says where');
 
 
 # --- a password that expires while it is cached --------------------------

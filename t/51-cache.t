@@ -264,7 +264,7 @@ my $moved = compute_with($changed);
 $fc->stop;
 $cp->endpoint('ep-1', address => $moved->address);
 $cp->role('ep-1', alice => $changed);
-refused('08006', 'the compute has another verifier');
+refused('28P01', 'the compute has another verifier');
 is(logged(password => 'new'), 'MISS HIT', 'the next one gets it');
 
 

@@ -11,6 +11,9 @@
 #define NGX_NEON_HINT_CONTROL                                                 \
     "The endpoint may be starting or under maintenance. Try again later."
 
+#define NGX_NEON_HINT_PASSWORD                                                \
+    "Check the user name, the password and the name of the endpoint."
+
 
 static const ngx_neon_reason_t  ngx_neon_reasons[NGX_NEON_REASONS] = {
 
@@ -187,8 +190,7 @@ static const ngx_neon_reason_t  ngx_neon_reasons[NGX_NEON_REASONS] = {
         .name = ngx_string("password"),
         .sqlstate = "28P01",
         .message = "password authentication failed",
-        .hint = "Check the user name, the password and the name of the"
-                " endpoint.",
+        .hint = NGX_NEON_HINT_PASSWORD,
         .status = 401,
         .level = NGX_LOG_INFO,
         .fault = NGX_NEON_FAULT_CLIENT
@@ -378,10 +380,22 @@ static const ngx_neon_reason_t  ngx_neon_reasons[NGX_NEON_REASONS] = {
         .name = ngx_string("compute_auth"),
         .sqlstate = "08006",
         .message = "Couldn't log in to compute node",
-        .hint = "The compute's authentication method or password verifier"
-                " does not fit the one of the control plane. If the password"
-                " was just changed, try again.",
+        .hint = "The compute's authentication method does not fit the way in"
+                " which the client has logged in, or the control plane's"
+                " password verifier.",
         .status = 502,
+        .level = NGX_LOG_ERR,
+        .fault = NGX_NEON_FAULT_COMPUTE
+    },
+
+    /* PostgreSQL makes no difference between an expired and a wrong one */
+
+    [NGX_NEON_REASON_COMPUTE_PASSWORD] = {
+        .name = ngx_string("compute_password"),
+        .sqlstate = "28P01",
+        .message = "password authentication failed",
+        .hint = NGX_NEON_HINT_PASSWORD,
+        .status = 401,
         .level = NGX_LOG_ERR,
         .fault = NGX_NEON_FAULT_COMPUTE
     },

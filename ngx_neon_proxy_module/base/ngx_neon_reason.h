@@ -55,6 +55,7 @@ typedef enum {
                                            was to lead to */
     NGX_NEON_REASON_COMPUTE_TLS,
     NGX_NEON_REASON_COMPUTE_AUTH,
+    NGX_NEON_REASON_COMPUTE_PASSWORD,
     NGX_NEON_REASON_COMPUTE_PROTOCOL,
     NGX_NEON_REASON_COMPUTE_LOGIN_TIMEOUT,
     NGX_NEON_REASON_COMPUTE_ERROR,      /* its ErrorResponse was passed on */

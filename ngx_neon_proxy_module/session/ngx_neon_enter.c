@@ -158,7 +158,9 @@ ngx_neon_enter_sasl_continue(ngx_neon_session_t *s, neon_str_t rest,
             *salt = 1;
             return ngx_neon_enter_failed(s, "compute's SCRAM salt or iteration"
                                          " count is not that of the control"
-                                         " plane's verifier");
+                                         " plane's verifier: does it have"
+                                         " another password for the role, or"
+                                         " an expired one?");
         }
 
         return ngx_neon_enter_failed(s, "compute sent a malformed SCRAM"

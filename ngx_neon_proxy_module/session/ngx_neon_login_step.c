@@ -368,8 +368,15 @@ ngx_neon_login_auth(ngx_neon_session_t *s, neon_pg_msg_t *msg)
 
         /* it may be another compute, at a re-used address */
 
-        return ngx_neon_connect_failed(s, NGX_NEON_REASON_COMPUTE_AUTH,
-                                       NGX_NEON_FAILURE_FINAL);
+        rc = ngx_neon_connect_failed(s, salt ? NGX_NEON_REASON_COMPUTE_PASSWORD
+                                             : NGX_NEON_REASON_COMPUTE_AUTH,
+                                     NGX_NEON_FAILURE_FINAL);
+
+        if (rc == NGX_ERROR && salt) {
+            return ngx_neon_session_errorf(s, NGX_NEON_REASON_COMPUTE_PASSWORD,
+                           "password authentication failed for user \"%V\"",
+                           &s->user);
+        }
     }
 
     return rc;
