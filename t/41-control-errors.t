@@ -236,6 +236,14 @@ for my $secret (1, [], { a => 1 }, JSON::PP::true) {
          'role_secret ' . $json->encode([ $secret ]) . ': refused');
 }
 
+# a role without password
+for my $none (undef, '') {
+    my ($c) = said(access => { merge => { role_secret => $none } });
+    is($c->error_text, '28P01 password authentication failed for user "alice"',
+       'role_secret ' . $json->encode([ $none ]) . ': as a wrong password');
+    is_deeply($c->{auth}, [ 10, 11 ], 'and not before the proof');
+}
+
 # fields that we do not know, and those that are null
 for my $call (qw/access wake/) {
     my ($c) = said($call, { merge => { new_field => { a => [ 1, 2, {} ] },

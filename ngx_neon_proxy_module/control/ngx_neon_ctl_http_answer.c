@@ -66,7 +66,8 @@ ngx_neon_ctl_http_access(ngx_neon_ctl_request_t *r, ngx_neon_ctl_json_t *json)
 {
     ngx_neon_access_t  *access;
 
-    /* "" is a role that does not exist; to say nothing is another thing */
+    /* "" and null: a role that does not exist, or has no password; to say
+       nothing is another thing */
 
     if (json->role_secret.data == NULL) {
         return "the answer has no \"role_secret\"";

@@ -21,6 +21,7 @@ typedef enum {
 /* the index of a field is its place in the table; unknown ones have none */
 
 #define NGX_NEON_CTL_JSON_ROOT      0
+#define NGX_NEON_CTL_JSON_SECRET    1
 #define NGX_NEON_CTL_JSON_RATES     26        /* and behind it: its members */
 #define NGX_NEON_CTL_JSON_UNKNOWN   (-1)
 #define NGX_NEON_CTL_JSON_NO_VALUE  ((size_t) -1)
@@ -280,6 +281,12 @@ static int
 ngx_neon_ctl_json_null(void *data)
 {
     ngx_neon_ctl_json_ctx_t  *ctx = data;
+
+    /* as in pg_authid, where a role has no password */
+
+    if (ctx->field == NGX_NEON_CTL_JSON_SECRET) {
+        return ngx_neon_ctl_json_store(ctx, "", 0);
+    }
 
     /* no value; but a list of addresses must not shrink to none by it */
 

@@ -16,8 +16,9 @@
 #define NGX_NEON_CTL_JSON_DEEP  32        /* levels of nesting */
 
 
-/* every field is optional; null is the same as none; strings end with NUL,
-   which is not counted, and data NULL means none */
+/* every field is optional; null is the same as none, but of role_secret the
+   same as ""; strings end with NUL, which is not counted, and data NULL means
+   none */
 
 /* numbers as their text */
 
