@@ -87,6 +87,9 @@ const char *shm_fault(shm_t *shm);
 const char *shm_slab_fault(ngx_slab_pool_t *pool);
 void shm_assert(shm_t *shm);
 
+/* are these bytes anywhere in the zone?  Of SHM_SLAB only. */
+ngx_uint_t shm_holds(shm_t *shm, const char *text);
+
 /* items in the chains of a table; -1: a chain is broken */
 ngx_int_t shm_count(shm_t *shm, ngx_neon_table_t *table);
 

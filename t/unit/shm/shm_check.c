@@ -241,6 +241,25 @@ shm_inside(shm_t *shm, void *p)
 }
 
 
+ngx_uint_t
+shm_holds(shm_t *shm, const char *text)
+{
+    size_t   len;
+    u_char  *p, *last;
+
+    len = strlen(text);
+    last = shm->addr + shm->size - len;
+
+    for (p = shm->addr; p <= last; p++) {
+        if (memcmp(p, text, len) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 ngx_int_t
 shm_count(shm_t *shm, ngx_neon_table_t *table)
 {

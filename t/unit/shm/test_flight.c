@@ -243,6 +243,28 @@ test_result_without_cache(void **state)
 }
 
 
+/* what was a verifier is not there any more when the last one has looked */
+
+static void
+test_result_is_wiped(void **state)
+{
+    assert_int_equal(enter(0, &a, 0), NGX_NEON_FLIGHT_LEAD);
+    assert_int_equal(enter(1, &b, 0), NGX_NEON_FLIGHT_JOIN);
+    assert_int_equal(enter(2, &c, 0), NGX_NEON_FLIGHT_JOIN);
+
+    finish(0, &a, "md5 of a password", 0, 100);
+    assert_int_equal(shm_holds(shm, "5 of a password"), 1);
+
+    assert_int_equal(look(1, &b, 110), NGX_OK);
+    assert_int_equal(shm_holds(shm, "5 of a password"), 1);
+    assert_int_equal(look(2, &c, 150), NGX_OK);
+    assert_value("md5 of a password");
+
+    assert_nothing_left(0);
+    assert_int_equal(shm_holds(shm, "5 of a password"), 0);
+}
+
+
 /* somebody asks anew before those who waited have looked */
 
 static void
@@ -654,6 +676,8 @@ main(void)
         both(test_one_leads),
         both(test_keys_and_caches),
         both(test_result_without_cache),
+        { "test_result_is_wiped", test_result_is_wiped, setup, teardown,
+          &modes[0] },
         both(test_result_outlives_next_flight),
         both(test_result_lengths),
         both(test_abandon),

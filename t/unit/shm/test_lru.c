@@ -709,6 +709,50 @@ test_rebuild(void **state)
 }
 
 
+/* whichever way an entry goes, its value goes with it */
+
+static void
+test_wiped(void **state)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < 5; i++) {
+        policy.size = 100;
+        assert_int_equal(put("n", "md5 of a password", 0, 1000, 0), NGX_OK);
+        assert_int_equal(shm_holds(shm, "5 of a password"), 1);
+
+        switch (i) {
+
+        case 0:
+            assert_int_equal(invalidate("n", generation), NGX_OK);
+            break;
+
+        case 1:
+            assert_int_equal(get("n", 1000), NGX_NEON_LRU_EXPIRED);
+            break;
+
+        case 2:
+            assert_int_equal(put("n", "x", 0, 1000, 0), NGX_OK);
+            break;
+
+        case 3:
+            policy.size = 1;
+            assert_int_equal(put("m", "x", 0, 1000, 0), NGX_OK);
+            break;
+
+        default:
+            ngx_neon_zone_lock(zone);
+            while (ngx_neon_lru_evict_locked(lru, zone->shpool) == NGX_OK) {
+                /* void */
+            }
+            ngx_neon_zone_unlock(zone);
+        }
+
+        assert_int_equal(shm_holds(shm, "5 of a password"), 0);
+    }
+}
+
+
 int
 main(void)
 {
@@ -736,7 +780,8 @@ main(void)
         test(test_no_memory, 1),
         both(test_visit),
         both(test_touch),
-        both(test_rebuild)
+        both(test_rebuild),
+        test(test_wiped, 0)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
