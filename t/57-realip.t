@@ -2,13 +2,13 @@
 
 # The client's address behind a balancer (C31): that of the PROXY header where
 # nginx is told to believe it, for lists of addresses, limits and cancel keys.
-# The header: haproxy.org, "The PROXY protocol", versions 1 and 2.
 
 use lib 't/lib';
 use NeonTest;
 use NeonTest::Wire;
+use NeonTest::WsClient;
 
-use Socket qw/inet_aton inet_pton AF_INET6/;
+use Socket qw/inet_aton/;
 
 my $t = NeonTest->new;
 my $cp = $t->control_plane(cache => 1);
@@ -19,7 +19,7 @@ $cp->role('ep-1', alice => NeonTest::Scram::verifier('pw'));
 $cp->endpoint('ep-1', address => $fc->address);
 
 # believed from 127.0.0.1; from nobody; from a balancer at 127.0.0.9
-my %port = map { $_ => $t->port } qw/believed doubted balancer/;
+my %port = map { $_ => $t->port } qw/believed doubted balancer web/;
 my %from = (believed => '127.0.0.1', doubted => undef,
             balancer => '127.0.0.8/30');
 my $log = $t->dir . '/access.log';
@@ -36,7 +36,22 @@ server {
     neon_proxy_pass main;
 }
 END
-} sort keys %port;
+} sort keys %from;
+
+# and for WebSockets, by the name of the server
+my $web = join '', map {
+    <<"END";
+server {
+    listen 127.0.0.1:$port{web} ssl proxy_protocol;
+    server_name *.$_.example.com;
+    ssl_certificate $certs/db.crt;
+    ssl_certificate_key $certs/db.key;
+    real_ip_header proxy_protocol;
+    @{[ $from{$_} ? "set_real_ip_from $from{$_};" : '' ]}
+    location / { neon_proxy_websocket main; }
+}
+END
+} sort keys %from;
 
 sub nginx {
     my ($main) = @_;
@@ -44,31 +59,8 @@ sub nginx {
     $cp->forget;
 
     return $t->nginx(main => $cp->directives . $main, port => $port{believed},
-        stream => $servers, stream_head =>
+        stream => $servers, http => $web, stream_head =>
         "log_format address '\$remote_addr';\naccess_log $log address;\n");
-}
-
-sub v1 { my ($from, $to) = @_;
-    my $family = $from =~ /:/ ? 'TCP6' : 'TCP4';
-    return "PROXY $family $from " . ($to // $from) . " 56324 5432\r\n";
-}
-
-# command 1: PROXY, 0: LOCAL; family 0x11: TCP over IPv4, 0x21: over IPv6
-sub v2_raw {
-    my ($command, $family, $addresses) = @_;
-
-    return "\r\n\r\n\0\r\nQUIT\n" . pack('CCn', 0x20 | $command, $family,
-                                         length $addresses) . $addresses;
-}
-
-sub v2 {
-    my ($from, $tlv) = @_;
-
-    my $six = $from =~ /:/;
-    my $raw = $six ? inet_pton(AF_INET6, $from) : inet_aton($from);
-
-    return v2_raw(1, $six ? 0x21 : 0x11,
-                  $raw . $raw . pack('nn', 56324, 5432) . ($tlv // ''));
 }
 
 sub connected {
@@ -86,6 +78,22 @@ sub login {
 
     my $c = connected($header, %o);
     $c->login(sni => 'ep-1.db.example.com', password => 'pw', %o);
+    my $error = $c->error_text;
+    $c->close;
+
+    return $error;
+}
+
+sub web_login {
+    my ($header, %o) = @_;
+
+    my $host = 'ep-1.' . ($o{to} // 'believed') . '.example.com';
+    my $c = NeonTest::WsClient->new(port => $port{web}, source => $o{source});
+
+    $c->send_plain($header);
+    $c->start_tls(sni => $host);
+    $c->upgrade(host => $host);
+    $c->login(password => 'pw');
     my $error = $c->error_text;
     $c->close;
 
@@ -114,7 +122,7 @@ my ($good6, $bad6) = ('2001:db8::7', '2001:db8:1::7');
 
 allow($good, '2001:db8::/48');
 
-for my $case ([ 'version 1', \&v1 ], [ 'version 2', \&v2 ]) {
+for my $case ([ 'version 1', \&proxy_v1 ], [ 'version 2', \&proxy_v2 ]) {
     my ($name, $v) = @$case;
 
     is(login($v->($good)), '', "$name: allowed");
@@ -134,37 +142,55 @@ for my $case ([ 'version 1', \&v1 ], [ 'version 2', \&v2 ]) {
        "$name: from the balancer");
     is(login($v->($good), to => 'balancer', source => '127.0.0.12'),
        not_allowed('127.0.0.12'), "$name: from its neighbour");
+
+    my $ws = "$name, WebSocket";
+
+    is(web_login($v->($good)), '', "$ws: allowed");
+    is(web_login($v->($bad)), not_allowed($bad), "$ws: refused");
+    is(web_login($v->($good6)), '', "$ws, IPv6: allowed");
+    is(web_login($v->($bad6)), not_allowed($bad6), "$ws, IPv6: refused");
+    is(web_login($v->("::ffff:$good")), '', "$ws, mapped: allowed");
+    is(web_login($v->($good), to => 'doubted'), not_allowed('127.0.0.1'),
+       "$ws: not believed");
+    is(web_login($v->($good), to => 'balancer', source => '127.0.0.9'), '',
+       "$ws: from the balancer");
+    is(web_login($v->($good), to => 'balancer', source => '127.0.0.12'),
+       not_allowed('127.0.0.12'), "$ws: from its neighbour");
 }
 
 # extensions; nginx 1.22 takes no more than 107 bytes of header
-is(login(v2($good, pack('Cn/a', 0x04, 'x' x 70))), '', 'a TLV');
-is(login(v2($good, pack('Cn/aCn/aCn/a', 0x01, 'h2', 0xee, '', 0x20,
-                        "\0" x 5))), '', 'several TLVs');
+is(login(proxy_v2($good, 0x04 => 'x' x 70)), '', 'a TLV');
+is(login(proxy_v2($good, 0x01 => 'h2', 0xee => '', 0x20 => "\0" x 5)), '',
+   'several TLVs');
 
 # headers without an address: whoever sent them is the client
 my %none = (
     'UNKNOWN' => "PROXY UNKNOWN\r\n",
     'UNKNOWN with addresses' => "PROXY UNKNOWN $good $good 1 2\r\n",
-    'LOCAL' => v2_raw(0, 0, ''),
-    'LOCAL with addresses' => v2_raw(0, 0x11, inet_aton($good) x 2
-                                              . pack('nn', 1, 2)),
-    'AF_UNSPEC' => v2_raw(1, 0, ''),
-    'UDP' => v2_raw(1, 0x12, inet_aton($good) x 2 . pack('nn', 1, 2)),
+    'LOCAL' => proxy_v2_raw(0, 0, ''),
+    'LOCAL with addresses' => proxy_v2_raw(0, 0x11, inet_aton($good) x 2
+                                                    . pack('nn', 1, 2)),
+    'AF_UNSPEC' => proxy_v2_raw(1, 0, ''),
+    'UDP' => proxy_v2_raw(1, 0x12, inet_aton($good) x 2 . pack('nn', 1, 2)),
 );
 
 for my $name (sort keys %none) {
     is(login($none{$name}), not_allowed('127.0.0.1'),
        "$name: the address of the peer");
+    is(web_login($none{$name}), not_allowed('127.0.0.1'),
+       "$name, WebSocket: the address of the peer");
 }
 
 allow('127.0.0.1');
 is(login($none{$_}), '', "$_: allowed") for sort keys %none;
-is(login(v1($good), to => 'doubted'), '', 'not believed: that of the peer');
-is(login(v1($good)), not_allowed($good), 'believed: not that of the peer');
+is(login(proxy_v1($good), to => 'doubted'), '',
+   'not believed: that of the peer');
+is(login(proxy_v1($good)), not_allowed($good),
+   'believed: not that of the peer');
 
 # a header that says "127.0.0.1" is no key to the house
 allow($good);
-is(login(v1('127.0.0.1')), not_allowed('127.0.0.1'), 'loopback: refused');
+is(login(proxy_v1('127.0.0.1')), not_allowed('127.0.0.1'), 'loopback: refused');
 
 
 # --- headers that are none -----------------------------------------------
@@ -172,12 +198,12 @@ is(login(v1('127.0.0.1')), not_allowed('127.0.0.1'), 'loopback: refused');
 $cp->forget;
 allow('127.0.0.1', $good);
 
-my $whole = v2($good);
+my $whole = proxy_v2($good);
 my %broken = (
     'none' => ssl_request,
     'a StartupMessage' => startup_packet([ user => 'alice' ]),
-    'version 1, cut' => substr(v1($good), 0, 20),
-    'version 1 without an end' => v1($good) =~ s/\r\n//r,
+    'version 1, cut' => substr(proxy_v1($good), 0, 20),
+    'version 1 without an end' => proxy_v1($good) =~ s/\r\n//r,
     'version 1, too long' => 'PROXY TCP4 ' . '1' x 200 . "\r\n",
     'version 1, no address' => "PROXY TCP4 300.0.0.1 300.0.0.1 1 2\r\n",
     'version 1, no port' => "PROXY TCP4 $good $good 1\r\n",
@@ -188,8 +214,8 @@ my %broken = (
     'version 2, cut in the address' => substr($whole, 0, 20),
     'version 2, another signature' => $whole =~ s/QUIT/QUIP/r,
     'version 3' => substr($whole, 0, 12) . "\x31" . substr($whole, 13),
-    'version 2, too short for IPv4' => v2_raw(1, 0x11, inet_aton($good)),
-    'version 2, too short for IPv6' => v2_raw(1, 0x21, inet_aton($good)),
+    'version 2, too short for IPv4' => proxy_v2_raw(1, 0x11, inet_aton($good)),
+    'version 2, too short for IPv6' => proxy_v2_raw(1, 0x21, inet_aton($good)),
     'version 2, an impossible length' => substr($whole, 0, 14) . "\xff\xff"
                                          . substr($whole, 16),
 );
@@ -202,10 +228,10 @@ for my $name (sort keys %broken) {
 }
 
 is(scalar(() = $cp->calls), 0, 'the control plane was not asked');
-is(login(v1($good)), '', 'the next client is served');
+is(login(proxy_v1($good)), '', 'the next client is served');
 
 # what stands behind the header in the same segment is the client's
-my $c = connected(v2($good) . ssl_request);
+my $c = connected(proxy_v2($good) . ssl_request);
 is($c->read_n(1), 'S', 'an SSLRequest with the header in one piece');
 $c->drop;
 
@@ -240,20 +266,20 @@ sub scan {
 
 my $three = 'R R R 53300 53300';
 
-is(scan(\&v1, map { "198.51.100.$_" } 1 .. 5), $three,
+is(scan(\&proxy_v1, map { "198.51.100.$_" } 1 .. 5), $three,
    'a scan from a network');
-is(knock(v2('198.51.100.200'), 'ep-1'), '53300', 'is that of its /24');
-is(scan(\&v2, map { "198.51.101.$_" } 1 .. 5), $three,
+is(knock(proxy_v2('198.51.100.200'), 'ep-1'), '53300', 'is that of its /24');
+is(scan(\&proxy_v2, map { "198.51.101.$_" } 1 .. 5), $three,
    'another network has its own');
-is(scan(\&v1, map { "::ffff:198.51.102.$_" } 1 .. 3), 'R R R', 'mapped');
-is(knock(v2('198.51.102.9'), 'ep-1'), '53300', 'is the same network');
-is(scan(\&v2, map { "2001:db8:0:1::$_" } 1 .. 5), $three,
+is(scan(\&proxy_v1, map { "::ffff:198.51.102.$_" } 1 .. 3), 'R R R', 'mapped');
+is(knock(proxy_v2('198.51.102.9'), 'ep-1'), '53300', 'is the same network');
+is(scan(\&proxy_v2, map { "2001:db8:0:1::$_" } 1 .. 5), $three,
    'of IPv6 a /64');
-is(scan(\&v1, map { "2001:db8:0:2::$_" } 1 .. 5), $three, 'and another');
-is(knock(v1('127.0.0.1'), 'ep-1'), 'R', 'the balancer is none of them');
+is(scan(\&proxy_v1, map { "2001:db8:0:2::$_" } 1 .. 5), $three, 'and another');
+is(knock(proxy_v1('127.0.0.1'), 'ep-1'), 'R', 'the balancer is none of them');
 
 # where the header is not believed they are all one
-my @doubted = map { knock(v1("203.0.$_.1"), 'scan-' . ++$number,
+my @doubted = map { knock(proxy_v1("203.0.$_.1"), 'scan-' . ++$number,
                           to => 'doubted') } 1 .. 5;
 is("@doubted", $three, 'not believed: all from one network');
 
@@ -275,7 +301,7 @@ $n->quit;
 $n = nginx('');
 allow($good, '2001:db8::7');
 
-for my $case ([ 'version 1', \&v1 ], [ 'version 2', \&v2 ]) {
+for my $case ([ 'version 1', \&proxy_v1 ], [ 'version 2', \&proxy_v2 ]) {
     my ($name, $v) = @$case;
 
     my $s = connected($v->($good));
@@ -300,7 +326,7 @@ like($n->log, qr/cancel request \(cancel\): not from this address/,
 
 # --- the access log ------------------------------------------------------
 
-is(login(v2($good)), '', 'a login');
+is(login(proxy_v2($good)), '', 'a login');
 eventually { slurp($log) =~ /^\Q$good\E$/m } 'its address is in the log';
 
 $t->done;

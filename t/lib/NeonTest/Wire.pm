@@ -1,6 +1,7 @@
 package NeonTest::Wire;
 
-# Bytes of the PostgreSQL protocol, both directions, for clients and computes.
+# Bytes of the PostgreSQL protocol, both directions, for clients and computes,
+# and of what balancers put before it.
 #
 # SPDX-License-Identifier: Apache-2.0
 
@@ -9,10 +10,12 @@ use warnings;
 
 use Digest::MD5 qw/md5_hex/;
 use Exporter 'import';
+use Socket qw/inet_aton inet_pton AF_INET6/;
 
 our @EXPORT = qw/startup_packet message error_fields error_message
                  ssl_request gssenc_request cancel_request cstrings
-                 parse_startup md5_verifier md5_answer/;
+                 parse_startup md5_verifier md5_answer
+                 proxy_v1 proxy_v2 proxy_v2_raw/;
 
 
 # startup_packet([ user => ..., ... ], version): parameters in this order
@@ -101,6 +104,47 @@ sub parse_startup {
     }
 
     return (\%params, \@names);
+}
+
+
+# --- PROXY headers ---------------------------------------------------------
+
+# haproxy.org, "The PROXY protocol", versions 1 and 2: from an address
+
+sub proxy_v1 {
+    my ($from) = @_;
+
+    my $family = $from =~ /:/ ? 'TCP6' : 'TCP4';
+
+    return "PROXY $family $from $from 56324 5432\r\n";
+}
+
+
+# command 1: PROXY, 0: LOCAL; family 0x11: TCP over IPv4, 0x21: over IPv6
+
+sub proxy_v2_raw {
+    my ($command, $family, $bytes) = @_;
+
+    return "\r\n\r\n\0\r\nQUIT\n" . pack('CCn', 0x20 | $command, $family,
+                                         length $bytes) . $bytes;
+}
+
+
+# type => value, ... as TLVs
+
+sub proxy_v2 {
+    my ($from, @tlvs) = @_;
+
+    my $six = $from =~ /:/;
+    my $raw = $six ? inet_pton(AF_INET6, $from) : inet_aton($from);
+    my $bytes = $raw . $raw . pack('nn', 56324, 5432);
+
+    while (@tlvs) {
+        my ($type, $value) = splice @tlvs, 0, 2;
+        $bytes .= pack 'Cn/a', $type, $value;
+    }
+
+    return proxy_v2_raw(1, $six ? 0x21 : 0x11, $bytes);
 }
 
 
