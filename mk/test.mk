@@ -12,7 +12,7 @@ TESTS        ?= $(sort $(wildcard t/*.t))
 # what runs against the nginx of a newer suite
 SMOKE        := t/00-config.t t/10-endpoint.t t/20-auth.t t/30-tls.t \
                 t/31-virtual-servers.t t/46-status.t t/51-cache.t \
-                t/52-flights.t t/80-reload.t
+                t/52-flights.t t/57-realip.t t/59-private-link.t t/80-reload.t
 
 export BUILD
 

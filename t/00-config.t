@@ -71,6 +71,7 @@ END
         compute_ssl            verify-full;
         compute_ssl_trusted_certificate @{[ $t->certs('ca.crt') ]};
         tls_required           off;
+        private_access         on;
         forward_parameters     neon;
         kdf_threads            default;
         node_cache             size=4000 ttl=5m stale=0;
@@ -238,6 +239,10 @@ my @bad = (
     [ 'no trusted certificate',
       "$static compute_ssl_trusted_certificate $dir/none;", qr{\Q$dir/none} ],
     [ 'tls_required', "$static tls_required maybe;", qr/maybe/ ],
+    [ 'private_access', "$static private_access maybe;",
+      qr/"maybe" in "private_access" directive, it must be on or off in/ ],
+    [ 'private_access twice', "$static private_access on; private_access on;",
+      qr/private_access.*duplicate/ ],
     [ 'forward_parameters', "$static forward_parameters some;", qr/some/ ],
     [ 'domains', "$static domains *.*.example.com;", qr/\*\.\*\.example/ ],
     [ 'zone size', "$static zone main 1k;", qr/1k/ ],

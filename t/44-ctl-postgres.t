@@ -5,6 +5,7 @@
 
 use lib 't/lib';
 use NeonTest;
+use NeonTest::Wire;
 
 use utf8;
 
@@ -267,9 +268,13 @@ is(enter($neon, user => 'bob'), 'bob', '... and not asked for any more');
 
 $pg->sql($_) for split /;\n/, <<'END';
 create schema my;
-create table my.rules (name text, nets cidr[]);
+create table my.rules (name text, nets cidr[], links text[], public bool,
+                       private bool);
 insert into my.rules values ('ep-in', '{127.0.0.0/8,2001:db8::/32}'),
     ('ep-out', '{2001:db8::/32}'), ('ep-empty', '{}');
+insert into my.rules values ('ep-link', null, '{vpce-1,4711}', null, false),
+    ('ep-no-public', null, null, true, false),
+    ('ep-no-private', null, null, false, true);
 create table my.nodes (name text, host text, port int, ssl text, cert text);
 create function my.secret(role text, endpoint text, out rolpassword text)
     language sql security definer as $$
@@ -281,7 +286,8 @@ grant select on my.rules, my.nodes to weak
 END
 
 for ([ 'ep-1', $pg->port ], [ 'ep-2', $other->port ], [ 'ep-in', $pg->port ],
-     [ 'ep-closed', $pg->port ])
+     map { [ $_, $pg->port ] } qw/ep-closed ep-link ep-no-public
+                                  ep-no-private/)
 {
     $pg->sql("insert into my.nodes values (?, '127.0.0.1', ?)", @$_);
 }
@@ -326,6 +332,62 @@ is(enter($mine, sni => 'ep-closed.db.example.com'), refused('alice'),
    '$2 of auth_query is the endpoint');
 
 
+# --- private links -------------------------------------------------------
+
+my @proxies = qw/public private/;
+my %linked = map { $_ => $t->port } @proxies;
+my $by_link = $t->nginx(
+    globals => join('', map { <<"END" } @proxies), stream => join '',
+neon_proxy $_ {
+    zone            $_ 1m;
+    control_plane   $weak;
+    auth_query      "select * from my.secret(\$1, '')";
+    access_query    "select nets as allowed_ips,
+                            links as allowed_vpc_endpoint_ids,
+                            public as block_public_connections,
+                            private as block_vpc_connections
+                         from my.rules where name = \$1";
+    node_query      "select host, port from my.nodes where name = \$1";
+    private_access  @{[ $_ eq 'private' ? 'on' : 'off' ]};
+}
+END
+    map { <<"END" } @proxies);
+server {
+    listen 127.0.0.1:$linked{$_} proxy_protocol;
+    set_real_ip_from 127.0.0.1;
+    neon_proxy_pass $_;
+}
+END
+
+sub linked {
+    my ($proxy, $endpoint, $id) = @_;
+
+    my $c = $t->client(port => $linked{$proxy});
+
+    $c->send(proxy_v2('192.0.2.7', 0xea => "\1$id"));
+    $c->login(tls => 'none', password => $secret{alice},
+              params => [ options => "endpoint=$endpoint" ]);
+    my $said = $c->error_text;
+    $c->close;
+
+    return $said;
+}
+
+my $blocked = qr/^28000 This connection .* from a blocked network\.$/;
+
+for my $case ([ 'ep-1', 'vpce-1', qr/^$/, qr/^$/ ],
+              [ 'ep-link', 'vpce-1', qr/^$/, qr/^$/ ],
+              [ 'ep-link', 'vpce-2', qr/^$/, qr/^28000 This VPC endpoint id/ ],
+              [ 'ep-no-public', 'vpce-2', $blocked, qr/^$/ ],
+              [ 'ep-no-private', 'vpce-2', qr/^$/, $blocked ])
+{
+    my ($endpoint, $id, @expected) = @$case;
+
+    like(linked($proxies[$_], $endpoint, $id), $expected[$_],
+         "$proxies[$_], $endpoint by $id") for 0, 1;
+}
+
+
 # --- answers that are none -----------------------------------------------
 
 my @bad = (
@@ -352,6 +414,8 @@ my @bad = (
       qr/auth_query: (?:it is a COPY|08P01)/ ],
     [ 'no allowed_ips' => 'access_query "select $1 as ips"',
       qr/access_query: no column allowed_ips/ ],
+    [ 'blocked?' => q{access_query "select $1 as allowed_ips, 'no' as}
+                    . ' block_vpc_connections"', qr/is no boolean/ ],
     [ 'no port' => 'node_query "select $1 as host"',
       qr/node_query: no column host or port/ ],
     [ 'NULL' => 'node_query "select $1 as host, null as port"',

@@ -97,7 +97,7 @@ my %known = map { $_ => 1 }
 delete @known{$all =~ /^(\w+)/mg};
 delete @known{qw/control_plane control_plane_api control_plane_token endpoint
                  role_file auth_query access_query node_query
-                 control_plane_connections/};
+                 control_plane_connections private_access/};
 is(join(' ', sort keys %known), '', 'every directive is there');
 
 $cp->forget;
@@ -118,6 +118,16 @@ eventually { cancels() == 1 } 'only the latter has its key there';
 $n->set(main => $main, globals => '');
 ok($n->reload, 'and back');
 is($_->value('who'), 'alice', 'all sessions go on') for $first, $second;
+enter()->close;
+
+$n->set(main => $main . "private_access on;\n");
+ok($n->reload, 'to a proxy of private links');
+like(enter()->error_text, qr/^28000 VPC endpoint ID is not specified/,
+     'a new session needs one');
+is($_->value('who'), 'alice', 'all sessions go on') for $first, $second;
+
+$n->set(main => $main);
+ok($n->reload, 'and back');
 enter()->close;
 
 

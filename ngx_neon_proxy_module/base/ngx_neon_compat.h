@@ -31,4 +31,9 @@
 #endif
 
 
+/* Before 1.23.2 the core drops the TLVs of a PROXY header. */
+
+#define NGX_NEON_PROXY_PROTOCOL_TLVS   (nginx_version >= 1023002)
+
+
 #endif /* NGX_NEON_COMPAT_H */

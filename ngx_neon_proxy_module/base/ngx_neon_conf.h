@@ -136,6 +136,8 @@ typedef struct {
 
     ngx_flag_t              tls_required;     /* NGX_CONF_UNSET: where the
                                                  server has a certificate */
+    ngx_flag_t              private_access;   /* clients come by private
+                                                 links, each with a name */
     ngx_uint_t              forward_parameters;
 
     ngx_flag_t              websocket_insecure;

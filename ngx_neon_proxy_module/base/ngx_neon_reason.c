@@ -240,6 +240,29 @@ static const ngx_neon_reason_t  ngx_neon_reasons[NGX_NEON_REASONS] = {
         .fault = NGX_NEON_FAULT_CLIENT
     },
 
+    [NGX_NEON_REASON_VPC_MISSING] = {
+        .name = ngx_string("vpc_missing"),
+        .sqlstate = "28000",
+        .message = "VPC endpoint ID is not specified. This endpoint requires"
+                   " a VPC endpoint ID to connect.",
+        .hint = "Connect through a private link. The balancer in front of"
+                " this server has to name it in PROXY protocol version 2.",
+        .status = 403,
+        .level = NGX_LOG_INFO,
+        .fault = NGX_NEON_FAULT_CLIENT
+    },
+
+    [NGX_NEON_REASON_VPC] = {
+        .name = ngx_string("vpc"),
+        .sqlstate = "28000",
+        .message = "This VPC endpoint id is not allowed to connect to this"
+                   " endpoint.",
+        .hint = "Add the VPC endpoint id to the endpoint's allowed list.",
+        .status = 403,
+        .level = NGX_LOG_INFO,
+        .fault = NGX_NEON_FAULT_CLIENT
+    },
+
     [NGX_NEON_REASON_RATE_LIMIT] = {
         .name = ngx_string("rate_limit"),
         .sqlstate = "53300",

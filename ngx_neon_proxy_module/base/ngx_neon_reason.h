@@ -37,6 +37,8 @@ typedef enum {
     NGX_NEON_REASON_CHANNEL_BINDING,
     NGX_NEON_REASON_ADDRESS,
     NGX_NEON_REASON_NETWORK_BLOCKED,
+    NGX_NEON_REASON_VPC_MISSING,        /* no private link is named */
+    NGX_NEON_REASON_VPC,                /* nor is it one that may */
     NGX_NEON_REASON_RATE_LIMIT,         /* a limit of ours */
 
     /* what the control plane says, or that it says nothing */

@@ -50,6 +50,9 @@ typedef struct {
     ngx_array_t               *allowed_ips;   /* of neon_ip_range_t; entries
                                                  that do not parse are left out
                                                  (and match nobody) */
+    ngx_array_t               *allowed_vpc_ids;  /* of ngx_str_t, without
+                                                 those that no link can have;
+                                                 NULL: no list, or empty */
     ngx_str_t                  project_id;
     ngx_str_t                  account_id;
     ngx_neon_rate_t            rate[NGX_NEON_FRONTS];  /* of logins; rate 0:

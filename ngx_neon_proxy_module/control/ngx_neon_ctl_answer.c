@@ -7,6 +7,8 @@
 #include "ngx_neon_ctl_answer.h"
 #include "ngx_neon_url.h"
 
+#include "neon_ppv2.h"
+
 
 #define NGX_NEON_CTL_NAME_MAX  128        /* of a name in a log line */
 
@@ -18,6 +20,10 @@ static ngx_conf_enum_t  ngx_neon_ctl_ssl_names[] = {
     { ngx_string("verify-full"), NGX_NEON_SSL_VERIFY_FULL },
     { ngx_null_string, 0 }
 };
+
+
+static void ngx_neon_ctl_admits_nobody(ngx_neon_ctl_request_t *r,
+    ngx_str_t *entry, const char *list, const char *what);
 
 
 ngx_str_t
@@ -137,7 +143,7 @@ const char *
 ngx_neon_ctl_allowed(ngx_neon_ctl_request_t *r, ngx_neon_access_t *access,
     ngx_array_t *list)
 {
-    ngx_str_t        *s, name, endpoint;
+    ngx_str_t        *s;
     ngx_uint_t        i;
     neon_ip_range_t  *range, parsed;
 
@@ -162,15 +168,8 @@ ngx_neon_ctl_allowed(ngx_neon_ctl_request_t *r, ngx_neon_access_t *access,
         if (neon_ip_range_parse(&parsed, neon_str(s[i].data, s[i].len))
             != NEON_OK)
         {
-            name = ngx_neon_ctl_printable(r->pool, &s[i],
-                                          NGX_NEON_CTL_NAME_MAX);
-            endpoint = ngx_neon_ctl_printable(r->pool, &r->endpoint,
-                                              NGX_NEON_CTL_NAME_MAX);
-
-            ngx_log_error(NGX_LOG_WARN, r->log, 0,
-                          "\"%V\" in allowed_ips of endpoint \"%V\" is not an "
-                          "address, block or range: it admits nobody",
-                          &name, &endpoint);
+            ngx_neon_ctl_admits_nobody(r, &s[i], "allowed_ips",
+                                       "an address, block or range");
             continue;
         }
 
@@ -183,6 +182,66 @@ ngx_neon_ctl_allowed(ngx_neon_ctl_request_t *r, ngx_neon_access_t *access,
     }
 
     return NULL;
+}
+
+
+const char *
+ngx_neon_ctl_allowed_vpc(ngx_neon_ctl_request_t *r, ngx_neon_access_t *access,
+    ngx_array_t *list)
+{
+    ngx_str_t   *s, *id;
+    ngx_uint_t   i;
+
+    if (list == NULL || list->nelts == 0) {
+        return NULL;
+    }
+
+    access->allowed_vpc_ids = ngx_array_create(r->pool, list->nelts,
+                                               sizeof(ngx_str_t));
+    if (access->allowed_vpc_ids == NULL) {
+        return "no memory";
+    }
+
+    s = list->elts;
+
+    for (i = 0; i < list->nelts; i++) {
+
+        if (s[i].len == 0 || s[i].len > NEON_PPV2_LINK_MAX) {
+            ngx_neon_ctl_admits_nobody(r, &s[i], "allowed_vpc_endpoint_ids",
+                                       "the id of a VPC endpoint");
+            continue;
+        }
+
+        id = ngx_array_push(access->allowed_vpc_ids);
+        if (id == NULL) {
+            return "no memory";
+        }
+
+        id->len = s[i].len;
+        id->data = ngx_pstrdup(r->pool, &s[i]);
+
+        if (id->data == NULL) {
+            return "no memory";
+        }
+    }
+
+    return NULL;
+}
+
+
+static void
+ngx_neon_ctl_admits_nobody(ngx_neon_ctl_request_t *r, ngx_str_t *entry,
+    const char *list, const char *what)
+{
+    ngx_str_t  name, endpoint;
+
+    name = ngx_neon_ctl_printable(r->pool, entry, NGX_NEON_CTL_NAME_MAX);
+    endpoint = ngx_neon_ctl_printable(r->pool, &r->endpoint,
+                                      NGX_NEON_CTL_NAME_MAX);
+
+    ngx_log_error(NGX_LOG_WARN, r->log, 0,
+                  "\"%V\" in %s of endpoint \"%V\" is not %s: it admits nobody",
+                  &name, list, &endpoint, what);
 }
 
 

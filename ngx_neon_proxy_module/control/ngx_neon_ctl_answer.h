@@ -41,6 +41,13 @@ void ngx_neon_ctl_verifier(ngx_neon_ctl_request_t *r,
 const char *ngx_neon_ctl_allowed(ngx_neon_ctl_request_t *r,
     ngx_neon_access_t *access, ngx_array_t *list);
 
+/*
+ * allowed_vpc_endpoint_ids, in the same way.  One that is longer than a header
+ * can name, or empty, is logged and fits nobody.
+ */
+const char *ngx_neon_ctl_allowed_vpc(ngx_neon_ctl_request_t *r,
+    ngx_neon_access_t *access, ngx_array_t *list);
+
 /* off, prefer, require, verify-full; else NGX_DECLINED */
 ngx_int_t ngx_neon_ctl_ssl(ngx_neon_node_t *node, ngx_str_t *text);
 

@@ -64,6 +64,7 @@ ngx_neon_ctl_http_answer(ngx_neon_ctl_request_t *r, ngx_uint_t status,
 static const char *
 ngx_neon_ctl_http_access(ngx_neon_ctl_request_t *r, ngx_neon_ctl_json_t *json)
 {
+    const char         *err;
     ngx_neon_access_t  *access;
 
     /* "" and null: a role that does not exist, or has no password; to say
@@ -89,7 +90,10 @@ ngx_neon_ctl_http_access(ngx_neon_ctl_request_t *r, ngx_neon_ctl_json_t *json)
 
     ngx_neon_ctl_http_rates(access, json);
 
-    return ngx_neon_ctl_allowed(r, access, json->allowed_ips);
+    err = ngx_neon_ctl_allowed(r, access, json->allowed_ips);
+
+    return err ? err : ngx_neon_ctl_allowed_vpc(r, access,
+                                                json->allowed_vpc_ids);
 }
 
 

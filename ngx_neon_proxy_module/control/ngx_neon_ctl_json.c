@@ -22,7 +22,7 @@ typedef enum {
 
 #define NGX_NEON_CTL_JSON_ROOT      0
 #define NGX_NEON_CTL_JSON_SECRET    1
-#define NGX_NEON_CTL_JSON_RATES     26        /* and behind it: its members */
+#define NGX_NEON_CTL_JSON_RATES     28        /* and behind it: its members */
 #define NGX_NEON_CTL_JSON_UNKNOWN   (-1)
 #define NGX_NEON_CTL_JSON_NO_VALUE  ((size_t) -1)
 
@@ -153,38 +153,44 @@ static ngx_neon_ctl_json_field_t  ngx_neon_ctl_json_fields[] = {
     { 24, ngx_string("message"), NGX_NEON_CTL_JSON_STRING,
       offsetof(ngx_neon_ctl_json_t, user_message) },                  /* 25 */
 
-    { 0, ngx_string("rate_limits"), NGX_NEON_CTL_JSON_OBJECT,
-      NGX_NEON_CTL_JSON_NO_VALUE },                                   /* 26 */
+    { 0, ngx_string("allowed_vpc_endpoint_ids"), NGX_NEON_CTL_JSON_ARRAY,
+      offsetof(ngx_neon_ctl_json_t, allowed_vpc_ids) },               /* 26 */
 
-    { 26, ngx_string("connection_attempts"), NGX_NEON_CTL_JSON_OBJECT,
+    { 26, ngx_null_string, NGX_NEON_CTL_JSON_STRING,
       NGX_NEON_CTL_JSON_NO_VALUE },                                   /* 27 */
 
-    { 27, ngx_string("tcp"), NGX_NEON_CTL_JSON_OBJECT,
+    { 0, ngx_string("rate_limits"), NGX_NEON_CTL_JSON_OBJECT,
       NGX_NEON_CTL_JSON_NO_VALUE },                                   /* 28 */
 
-    { 27, ngx_string("ws"), NGX_NEON_CTL_JSON_OBJECT,
+    { 28, ngx_string("connection_attempts"), NGX_NEON_CTL_JSON_OBJECT,
       NGX_NEON_CTL_JSON_NO_VALUE },                                   /* 29 */
 
-    { 27, ngx_string("http"), NGX_NEON_CTL_JSON_OBJECT,
+    { 29, ngx_string("tcp"), NGX_NEON_CTL_JSON_OBJECT,
       NGX_NEON_CTL_JSON_NO_VALUE },                                   /* 30 */
 
-    { 28, ngx_string("rps"), NGX_NEON_CTL_JSON_NUMBER,
-      offsetof(ngx_neon_ctl_json_t, rate[0].rps) },                   /* 31 */
+    { 29, ngx_string("ws"), NGX_NEON_CTL_JSON_OBJECT,
+      NGX_NEON_CTL_JSON_NO_VALUE },                                   /* 31 */
 
-    { 28, ngx_string("burst"), NGX_NEON_CTL_JSON_NUMBER,
-      offsetof(ngx_neon_ctl_json_t, rate[0].burst) },                 /* 32 */
-
-    { 29, ngx_string("rps"), NGX_NEON_CTL_JSON_NUMBER,
-      offsetof(ngx_neon_ctl_json_t, rate[1].rps) },                   /* 33 */
-
-    { 29, ngx_string("burst"), NGX_NEON_CTL_JSON_NUMBER,
-      offsetof(ngx_neon_ctl_json_t, rate[1].burst) },                 /* 34 */
+    { 29, ngx_string("http"), NGX_NEON_CTL_JSON_OBJECT,
+      NGX_NEON_CTL_JSON_NO_VALUE },                                   /* 32 */
 
     { 30, ngx_string("rps"), NGX_NEON_CTL_JSON_NUMBER,
-      offsetof(ngx_neon_ctl_json_t, rate[2].rps) },                   /* 35 */
+      offsetof(ngx_neon_ctl_json_t, rate[0].rps) },                   /* 33 */
 
     { 30, ngx_string("burst"), NGX_NEON_CTL_JSON_NUMBER,
-      offsetof(ngx_neon_ctl_json_t, rate[2].burst) }                  /* 36 */
+      offsetof(ngx_neon_ctl_json_t, rate[0].burst) },                 /* 34 */
+
+    { 31, ngx_string("rps"), NGX_NEON_CTL_JSON_NUMBER,
+      offsetof(ngx_neon_ctl_json_t, rate[1].rps) },                   /* 35 */
+
+    { 31, ngx_string("burst"), NGX_NEON_CTL_JSON_NUMBER,
+      offsetof(ngx_neon_ctl_json_t, rate[1].burst) },                 /* 36 */
+
+    { 32, ngx_string("rps"), NGX_NEON_CTL_JSON_NUMBER,
+      offsetof(ngx_neon_ctl_json_t, rate[2].rps) },                   /* 37 */
+
+    { 32, ngx_string("burst"), NGX_NEON_CTL_JSON_NUMBER,
+      offsetof(ngx_neon_ctl_json_t, rate[2].burst) }                  /* 38 */
 };
 
 
@@ -288,7 +294,7 @@ ngx_neon_ctl_json_null(void *data)
         return ngx_neon_ctl_json_store(ctx, "", 0);
     }
 
-    /* no value; but a list of addresses must not shrink to none by it */
+    /* no value; but a list of who may enter must not shrink to none by it */
 
     if (ctx->field != NGX_NEON_CTL_JSON_UNKNOWN
         && ngx_neon_ctl_json_fields[ctx->field].name.len == 0)

@@ -34,6 +34,7 @@ typedef struct {
     ngx_str_t        project_id;
     ngx_str_t        account_id;
     ngx_array_t     *allowed_ips;             /* of ngx_str_t */
+    ngx_array_t     *allowed_vpc_ids;         /* of ngx_str_t */
     ngx_neon_ctl_json_rate_t  rate[3];        /* rate_limits, in the order of
                                                  ngx_neon_front_e */
     ngx_uint_t       block_public;

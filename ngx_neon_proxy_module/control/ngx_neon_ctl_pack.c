@@ -23,6 +23,7 @@ typedef enum {
 #define NGX_NEON_CTL_PACK_RATES         16
 #define NGX_NEON_CTL_PACK_UNTIL         32
 #define NGX_NEON_CTL_PACK_MD5           64
+#define NGX_NEON_CTL_PACK_VPC           128
 
 /* bits of ERROR */
 #define NGX_NEON_CTL_PACK_RETRYABLE     1
@@ -31,12 +32,15 @@ typedef enum {
 
 static void ngx_neon_ctl_pack_access(neon_wr_t *w, ngx_neon_access_t *a);
 static void ngx_neon_ctl_pack_rates(neon_wr_t *w, ngx_neon_access_t *a);
+static void ngx_neon_ctl_pack_vpc(neon_wr_t *w, ngx_array_t *list);
 static void ngx_neon_ctl_pack_node(neon_wr_t *w, ngx_neon_node_t *node);
 static void ngx_neon_ctl_pack_error(neon_wr_t *w, ngx_neon_ctl_request_t *r);
 static void ngx_neon_ctl_pack_str(neon_wr_t *w, ngx_str_t *s);
 static ngx_int_t ngx_neon_ctl_unpack_access(ngx_neon_ctl_request_t *r,
     neon_rd_t *rd);
 static ngx_int_t ngx_neon_ctl_unpack_ranges(ngx_neon_ctl_request_t *r,
+    neon_rd_t *rd);
+static ngx_int_t ngx_neon_ctl_unpack_vpc(ngx_neon_ctl_request_t *r,
     neon_rd_t *rd);
 static ngx_int_t ngx_neon_ctl_unpack_node(ngx_neon_ctl_request_t *r,
     neon_rd_t *rd);
@@ -85,7 +89,8 @@ ngx_neon_ctl_pack_access(neon_wr_t *w, ngx_neon_access_t *a)
                   | (a->block_vpc ? NGX_NEON_CTL_PACK_BLOCK_VPC : 0)
                   | (rates ? NGX_NEON_CTL_PACK_RATES : 0)
                   | (a->valid_until ? NGX_NEON_CTL_PACK_UNTIL : 0)
-                  | (a->by_md5 ? NGX_NEON_CTL_PACK_MD5 : 0));
+                  | (a->by_md5 ? NGX_NEON_CTL_PACK_MD5 : 0)
+                  | (a->allowed_vpc_ids ? NGX_NEON_CTL_PACK_VPC : 0));
 
     if (a->found && a->by_md5) {
         neon_wr_bytes(w, a->md5.hex, NEON_MD5_HEX);
@@ -122,6 +127,10 @@ ngx_neon_ctl_pack_access(neon_wr_t *w, ngx_neon_access_t *a)
         neon_wr_u32(w, (uint32_t) ((uint64_t) a->valid_until >> 32));
         neon_wr_u32(w, (uint32_t) a->valid_until);
     }
+
+    if (a->allowed_vpc_ids) {
+        ngx_neon_ctl_pack_vpc(w, a->allowed_vpc_ids);
+    }
 }
 
 
@@ -133,6 +142,27 @@ ngx_neon_ctl_pack_rates(neon_wr_t *w, ngx_neon_access_t *a)
     for (i = 0; i < NGX_NEON_FRONTS; i++) {
         neon_wr_u32(w, (uint32_t) a->rate[i].rate);
         neon_wr_u32(w, (uint32_t) a->rate[i].burst);
+    }
+}
+
+
+static void
+ngx_neon_ctl_pack_vpc(neon_wr_t *w, ngx_array_t *list)
+{
+    ngx_str_t   *id;
+    ngx_uint_t   i;
+
+    if (list->nelts > 0xffff) {
+        w->error = 1;
+        return;
+    }
+
+    neon_wr_u16(w, (uint16_t) list->nelts);
+
+    id = list->elts;
+
+    for (i = 0; i < list->nelts; i++) {
+        ngx_neon_ctl_pack_str(w, &id[i]);
     }
 }
 
@@ -296,7 +326,8 @@ ngx_neon_ctl_unpack_access(ngx_neon_ctl_request_t *r, neon_rd_t *rd)
         a->valid_until = (time_t) (until | neon_rd_u32(rd));
     }
 
-    return NGX_OK;
+    return (flags & NGX_NEON_CTL_PACK_VPC) ? ngx_neon_ctl_unpack_vpc(r, rd)
+                                           : NGX_OK;
 }
 
 
@@ -336,6 +367,31 @@ ngx_neon_ctl_unpack_ranges(ngx_neon_ctl_request_t *r, neon_rd_t *rd)
 
         ngx_memcpy(range->from.addr, from.data, from.len);
         ngx_memcpy(range->to.addr, to.data, to.len);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_neon_ctl_unpack_vpc(ngx_neon_ctl_request_t *r, neon_rd_t *rd)
+{
+    ngx_uint_t    n;
+    ngx_array_t  *list;
+
+    n = neon_rd_u16(rd);
+
+    list = ngx_array_create(r->pool, n ? n : 1, sizeof(ngx_str_t));
+    if (list == NULL) {
+        return NGX_ERROR;
+    }
+
+    r->access->allowed_vpc_ids = list;
+
+    while (n--) {
+        if (ngx_neon_ctl_unpack_str(r, rd, ngx_array_push(list)) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
     return NGX_OK;

@@ -15,7 +15,8 @@
 #define NGX_NEON_CTL_POSTGRES_NAME         128    /* of a role, in a log line */
 /* the name of a query, and what is said of it */
 #define NGX_NEON_CTL_POSTGRES_DETAIL       (64 + NGX_NEON_LIBPQ_TEXT)
-#define NGX_NEON_CTL_POSTGRES_TIMESTAMPTZ  1184   /* pg_type.dat */
+#define NGX_NEON_CTL_POSTGRES_BOOL         16     /* pg_type.dat */
+#define NGX_NEON_CTL_POSTGRES_TIMESTAMPTZ  1184
 
 
 static void ngx_neon_ctl_postgres_failed(ngx_neon_ctl_request_t *r,
@@ -33,7 +34,10 @@ static ngx_int_t ngx_neon_ctl_postgres_until(ngx_neon_ctl_request_t *r,
 static time_t ngx_neon_ctl_postgres_time(const char *text);
 static ngx_int_t ngx_neon_ctl_postgres_rules(ngx_neon_ctl_request_t *r,
     PGresult *result, ngx_neon_access_t *access, ngx_pool_t *temp);
-static ngx_int_t ngx_neon_ctl_postgres_list(ngx_array_t *list, ngx_str_t *text);
+static ngx_int_t ngx_neon_ctl_postgres_blocked(ngx_neon_ctl_request_t *r,
+    PGresult *result, ngx_neon_access_t *access);
+static ngx_int_t ngx_neon_ctl_postgres_list(PGresult *result,
+    const char *column, ngx_pool_t *temp, ngx_array_t **list);
 static void ngx_neon_ctl_postgres_trim(ngx_str_t *s);
 static void ngx_neon_ctl_postgres_node(ngx_neon_ctl_request_t *r,
     PGresult *result);
@@ -271,16 +275,13 @@ ngx_neon_ctl_postgres_time(const char *text)
 }
 
 
-/* comma-separated text, or an array of something that reads as an address */
-
 static ngx_int_t
 ngx_neon_ctl_postgres_rules(ngx_neon_ctl_request_t *r, PGresult *result,
     ngx_neon_access_t *access, ngx_pool_t *temp)
 {
     ngx_int_t     rc;
-    ngx_str_t     text;
     const char   *err;
-    ngx_array_t  *list;
+    ngx_array_t  *ips, *ids;
 
     if (result == NULL) {
         return NGX_OK;
@@ -298,41 +299,101 @@ ngx_neon_ctl_postgres_rules(ngx_neon_ctl_request_t *r, PGresult *result,
         return NGX_ERROR;
     }
 
-    if (rc == NGX_DECLINED
-        || ngx_neon_ctl_postgres_value(result, "allowed_ips", &text)
-           != NGX_OK)
-    {
+    if (rc == NGX_DECLINED) {
         return NGX_OK;
     }
 
-    list = ngx_array_create(temp, 8, sizeof(ngx_str_t));
+    if (ngx_neon_ctl_postgres_list(result, "allowed_ips", temp, &ips)
+        != NGX_OK
+        || ngx_neon_ctl_postgres_list(result, "allowed_vpc_endpoint_ids",
+                                      temp, &ids)
+           != NGX_OK)
+    {
+        err = "no memory";
 
-    err = (list == NULL || ngx_neon_ctl_postgres_list(list, &text) != NGX_OK)
-          ? "no memory" : ngx_neon_ctl_allowed(r, access, list);
+    } else {
+        err = ngx_neon_ctl_allowed(r, access, ips);
+        err = err ? err : ngx_neon_ctl_allowed_vpc(r, access, ids);
+    }
 
     if (err) {
         ngx_neon_ctl_fail(r, NGX_NEON_REASON_INTERNAL, err);
         return NGX_ERROR;
     }
 
+    return ngx_neon_ctl_postgres_blocked(r, result, access);
+}
+
+
+/* neither may be mistaken for "false" because of its type */
+
+static ngx_int_t
+ngx_neon_ctl_postgres_blocked(ngx_neon_ctl_request_t *r, PGresult *result,
+    ngx_neon_access_t *access)
+{
+    int          column;
+    ngx_str_t    value;
+    ngx_uint_t   i, blocked[2];
+
+    static const char *const  names[] = {
+        "block_public_connections", "block_vpc_connections"
+    };
+
+    for (i = 0; i < 2; i++) {
+        column = PQfnumber(result, names[i]);
+
+        if (column != -1
+            && PQftype(result, column) != NGX_NEON_CTL_POSTGRES_BOOL)
+        {
+            ngx_neon_ctl_postgres_broken(r, "access_query",
+                                         "block_public_connections or"
+                                         " block_vpc_connections is no"
+                                         " boolean");
+            return NGX_ERROR;
+        }
+
+        blocked[i] = ngx_neon_ctl_postgres_value(result, names[i], &value)
+                     == NGX_OK && value.data[0] == 't';
+    }
+
+    access->block_public = blocked[0];
+    access->block_vpc = blocked[1];
+
     return NGX_OK;
 }
 
 
+/*
+ * Comma-separated text, or an array of something that reads as such an entry.
+ * *list is NULL where there is no such column, or it is NULL.
+ */
+
 static ngx_int_t
-ngx_neon_ctl_postgres_list(ngx_array_t *list, ngx_str_t *text)
+ngx_neon_ctl_postgres_list(PGresult *result, const char *column,
+    ngx_pool_t *temp, ngx_array_t **list)
 {
     u_char     *p, *last, *end;
-    ngx_str_t  *s;
+    ngx_str_t  *s, text;
 
-    p = text->data;
-    last = p + text->len;
+    *list = NULL;
+
+    if (ngx_neon_ctl_postgres_value(result, column, &text) != NGX_OK) {
+        return NGX_OK;
+    }
+
+    *list = ngx_array_create(temp, 8, sizeof(ngx_str_t));
+    if (*list == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = text.data;
+    last = p + text.len;
 
     for ( /* void */ ; p < last; p = end + 1) {
         end = ngx_strlchr(p, last, ',');
         end = end ? end : last;
 
-        s = ngx_array_push(list);
+        s = ngx_array_push(*list);
         if (s == NULL) {
             return NGX_ERROR;
         }
@@ -343,7 +404,7 @@ ngx_neon_ctl_postgres_list(ngx_array_t *list, ngx_str_t *text)
         ngx_neon_ctl_postgres_trim(s);
 
         if (s->len == 0) {
-            list->nelts--;
+            (*list)->nelts--;
         }
     }
 

@@ -14,6 +14,7 @@
 #include "ngx_http_neon_tunnel.h"
 #include "ngx_neon_session.h"
 #include "ngx_neon_tls.h"
+#include "ngx_neon_vpc.h"
 #include "ngx_neon_ws.h"
 
 
@@ -485,6 +486,7 @@ ngx_http_neon_websocket_start(ngx_http_request_t *r)
     s->front = &ngx_http_neon_websocket_front;
     s->front_data = r;
     s->host = r->headers_in.server;
+    s->vpc_endpoint_id = ngx_neon_vpc_id(c, r->pool);
     s->traceparent = ngx_http_neon_websocket_traceparent(r);
 
     rc = ngx_http_neon_tunnel(r, nlcf->conf, &s->tunnel, &text);

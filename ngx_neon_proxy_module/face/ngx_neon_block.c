@@ -74,6 +74,7 @@ ngx_neon_block_create(ngx_conf_t *cf, ngx_str_t *name)
     conf->forward_parameters = NGX_CONF_UNSET_UINT;
     conf->md5_verifiers = NGX_CONF_UNSET;
     conf->tls_required = NGX_CONF_UNSET;
+    conf->private_access = NGX_CONF_UNSET;
     conf->websocket_insecure = NGX_CONF_UNSET;
     conf->websocket_ping = NGX_CONF_UNSET_MSEC;
 
@@ -296,6 +297,7 @@ ngx_neon_block_defaults(ngx_neon_block_t *block)
     ngx_conf_init_msec_value(conf->websocket_ping, 30000);
     ngx_conf_init_value(conf->websocket_insecure, 0);
     ngx_conf_init_value(conf->md5_verifiers, 0);
+    ngx_conf_init_value(conf->private_access, 0);
 
     ngx_neon_block_cache(&conf->node_cache, 4000);
     ngx_neon_block_cache(&conf->secret_cache, 10000);

@@ -282,6 +282,13 @@ static ngx_command_t  ngx_neon_conf_commands[] = {
       offsetof(ngx_neon_conf_t, tls_required),
       NULL },
 
+    { ngx_string("private_access"),
+      NGX_NEON_CONF|NGX_CONF_FLAG,
+      ngx_neon_conf_set_flag,
+      0,
+      offsetof(ngx_neon_conf_t, private_access),
+      NULL },
+
     { ngx_string("forward_parameters"),
       NGX_NEON_CONF|NGX_CONF_TAKE1,
       ngx_neon_conf_set_enum,

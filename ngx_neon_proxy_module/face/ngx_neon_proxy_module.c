@@ -13,6 +13,7 @@
 #include "ngx_neon_otlp.h"
 #include "ngx_neon_retire.h"
 #include "ngx_neon_trace.h"
+#include "ngx_neon_vpc.h"
 #include "ngx_neon_zone.h"
 
 
@@ -20,6 +21,7 @@ static void *ngx_neon_proxy_create_conf(ngx_cycle_t *cycle);
 static char *ngx_neon_proxy_init_conf(ngx_cycle_t *cycle, void *conf);
 static char *ngx_neon_proxy_block(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static ngx_int_t ngx_neon_proxy_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_neon_proxy_init_process(ngx_cycle_t *cycle);
 static void ngx_neon_proxy_drain(void);
 static void ngx_neon_proxy_exit_process(ngx_cycle_t *cycle);
@@ -51,7 +53,7 @@ ngx_module_t  ngx_neon_proxy_module = {
     ngx_neon_proxy_commands,               /* module directives */
     NGX_CORE_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_neon_proxy_init_module,            /* init module */
     ngx_neon_proxy_init_process,           /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -183,6 +185,24 @@ ngx_neon_proxy_block(ngx_conf_t *cf, ngx_command_t *cmd, void *dummy)
     }
 
     return ngx_neon_block_complete(cf, conf);
+}
+
+
+static ngx_int_t
+ngx_neon_proxy_init_module(ngx_cycle_t *cycle)
+{
+    ngx_neon_main_conf_t  *nmcf;
+
+    nmcf = (ngx_neon_main_conf_t *) ngx_get_conf(cycle->conf_ctx,
+                                                 ngx_neon_proxy_module);
+
+    /* without a block nothing of nginx is touched */
+
+    if (nmcf->proxies.nelts) {
+        ngx_neon_vpc_init(cycle);
+    }
+
+    return NGX_OK;
 }
 
 

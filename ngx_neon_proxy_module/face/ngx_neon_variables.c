@@ -39,6 +39,9 @@ const ngx_neon_variable_t  ngx_neon_variables[] = {
     { ngx_string("neon_application_name"), ngx_neon_variable_str,
       offsetof(ngx_neon_session_t, application_name) },
 
+    { ngx_string("neon_vpc_endpoint_id"), ngx_neon_variable_str,
+      offsetof(ngx_neon_session_t, vpc_endpoint_id) },
+
     { ngx_string("neon_auth_method"), ngx_neon_variable_auth_method, 0 },
 
     { ngx_string("neon_secret_cache"), ngx_neon_variable_cached,

@@ -12,6 +12,7 @@
 #include "ngx_neon_proxy_module.h"
 #include "ngx_neon_tls.h"
 #include "ngx_neon_variables.h"
+#include "ngx_neon_vpc.h"
 
 
 typedef struct {
@@ -137,6 +138,7 @@ ngx_stream_neon_handler(ngx_stream_session_t *ss)
     s->log = c->log;
     s->front = &ngx_stream_neon_front;
     s->front_data = ss;
+    s->vpc_endpoint_id = ngx_neon_vpc_id(c, c->pool);
 
     s->tls_available = (sslcf->ssl.ctx != NULL);
     s->tls_required = (s->conf->tls_required == NGX_CONF_UNSET)

@@ -12,7 +12,8 @@
 
 
 static ngx_int_t ngx_neon_access_verifier(ngx_neon_session_t *s);
-static ngx_int_t ngx_neon_access_rules(ngx_neon_session_t *s);
+static ngx_int_t ngx_neon_access_public(ngx_neon_session_t *s);
+static ngx_int_t ngx_neon_access_private(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_access_rate(ngx_neon_session_t *s);
 
 
@@ -40,9 +41,10 @@ ngx_neon_access_step(ngx_neon_session_t *s)
     l->access_generation = l->ctl.generation;
     l->access_age = l->ctl.age;
 
-    if (ngx_neon_access_rules(s) != NGX_OK
-        || ngx_neon_access_rate(s) != NGX_OK)
-    {
+    rc = s->conf->private_access ? ngx_neon_access_private(s)
+                                 : ngx_neon_access_public(s);
+
+    if (rc != NGX_OK || ngx_neon_access_rate(s) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -131,36 +133,84 @@ ngx_neon_access_rate(ngx_neon_session_t *s)
 
 
 static ngx_int_t
-ngx_neon_access_rules(ngx_neon_session_t *s)
+ngx_neon_access_public(ngx_neon_session_t *s)
 {
-    ngx_uint_t          i;
+    ngx_uint_t          i, allowed;
     neon_ip_t           ip;
     neon_ip_range_t    *range;
     ngx_neon_access_t  *a;
 
     a = s->login->access;
+    allowed = !a->restricted;
+
+    if (a->allowed_ips && ngx_neon_access_address(s, &ip) == NGX_OK) {
+        range = a->allowed_ips->elts;
+
+        for (i = 0; !allowed && i < a->allowed_ips->nelts; i++) {
+            allowed = neon_ip_in_range(&ip, &range[i]);
+        }
+    }
+
+    if (!allowed) {
+        return ngx_neon_session_errorf(s, NGX_NEON_REASON_ADDRESS,
+                      "This IP address %V is not allowed to connect to this"
+                      " endpoint.", &s->client->addr_text);
+    }
 
     if (a->block_public) {
         return ngx_neon_session_error(s, NGX_NEON_REASON_NETWORK_BLOCKED);
     }
 
-    if (!a->restricted) {
+    return NGX_OK;
+}
+
+
+/* addresses say nothing here: every private network has the same ones */
+
+static ngx_int_t
+ngx_neon_access_private(ngx_neon_session_t *s)
+{
+    ngx_str_t          *id, *allowed;
+    ngx_uint_t          i;
+    ngx_neon_access_t  *a;
+
+    a = s->login->access;
+    id = &s->vpc_endpoint_id;
+
+    if (a->block_vpc) {
+        return ngx_neon_session_error(s, NGX_NEON_REASON_NETWORK_BLOCKED);
+    }
+
+    if (id->len == 0) {
+        return ngx_neon_session_error(s, NGX_NEON_REASON_VPC_MISSING);
+    }
+
+    if (a->allowed_vpc_ids == NULL) {
         return NGX_OK;
     }
 
-    if (ngx_neon_access_address(s, &ip) == NGX_OK && a->allowed_ips) {
-        range = a->allowed_ips->elts;
+    allowed = a->allowed_vpc_ids->elts;
 
-        for (i = 0; i < a->allowed_ips->nelts; i++) {
-            if (neon_ip_in_range(&ip, &range[i])) {
-                return NGX_OK;
-            }
+    for (i = 0; i < a->allowed_vpc_ids->nelts; i++) {
+        if (allowed[i].len == id->len
+            && ngx_memcmp(allowed[i].data, id->data, id->len) == 0)
+        {
+            return NGX_OK;
         }
     }
 
-    return ngx_neon_session_errorf(s, NGX_NEON_REASON_ADDRESS,
-                  "This IP address %V is not allowed to connect to this"
-                  " endpoint.", &s->client->addr_text);
+    return ngx_neon_session_errorf(s, NGX_NEON_REASON_VPC,
+                  "This VPC endpoint id %V is not allowed to connect to this"
+                  " endpoint.", id);
+}
+
+
+const ngx_str_t *
+ngx_neon_access_link(ngx_neon_session_t *s)
+{
+    static const ngx_str_t  none = ngx_null_string;
+
+    return s->conf->private_access ? &s->vpc_endpoint_id : &none;
 }
 
 

@@ -119,7 +119,8 @@ ngx_neon_cancel_begin(ngx_neon_session_t *s)
         ip = &address;
     }
 
-    switch (ngx_neon_cancel_find(s->conf, &l->cancel, ip, &l->target)) {
+    switch (ngx_neon_cancel_find(s->conf, &l->cancel, ngx_neon_access_link(s),
+                                 ip, &l->target)) {
 
     case NGX_OK:
         return ngx_neon_cancel_open(s);

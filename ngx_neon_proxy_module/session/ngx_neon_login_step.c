@@ -596,7 +596,8 @@ ngx_neon_login_cancel_key(ngx_neon_session_t *s)
 
     n = ngx_neon_login_cancel_ranges(s, &ranges);
 
-    if (ngx_neon_cancel_add(s->conf, &key, t, ranges, n, &s->cancel)
+    if (ngx_neon_cancel_add(s->conf, &key, ngx_neon_access_link(s), t, ranges,
+                            n, &s->cancel)
         != NGX_OK)
     {
         ngx_log_error(NGX_LOG_WARN, s->log, 0,
@@ -616,7 +617,8 @@ ngx_neon_login_cancel_key(ngx_neon_session_t *s)
 
 /*
  * From where the key may be used: the endpoint's list of addresses.  Of a long
- * one, which every session would have a copy of, just the client's own.
+ * one, which every session would have a copy of, just the client's own.  None
+ * of it concerns private links.
  */
 
 static ngx_uint_t
@@ -627,7 +629,7 @@ ngx_neon_login_cancel_ranges(ngx_neon_session_t *s, neon_ip_range_t **ranges)
     ngx_neon_login_t  *l;
 
     l = s->login;
-    list = l->access->allowed_ips;
+    list = s->conf->private_access ? NULL : l->access->allowed_ips;
     *ranges = list ? list->elts : NULL;
 
     if (list == NULL || list->nelts <= NGX_NEON_LOGIN_RANGES) {

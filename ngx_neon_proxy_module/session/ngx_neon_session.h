@@ -132,6 +132,8 @@ struct ngx_neon_session_s {
     ngx_str_t             database;
     ngx_str_t             application_name;
     ngx_str_t             traceparent;        /* by the front: a header */
+    ngx_str_t             vpc_endpoint_id;    /* by the front: the private
+                                                 link */
     ngx_str_t             compute_addr;
     ngx_str_t             cold_start;
     ngx_str_t             error;              /* what the client was told */

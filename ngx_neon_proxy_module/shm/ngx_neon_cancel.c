@@ -15,7 +15,8 @@
 
 /*
  * The hash is a keyed one, so the time of a look-up says nothing about how
- * much of a guessed key was right.  Allocated with just the room that
+ * much of a guessed key was right.  It is over the private link too, which so
+ * needs no room of its own.  Allocated with just the room that
  * target.key needs, which stands last, and in front of it the ranges.
  */
 
@@ -31,7 +32,7 @@ typedef struct {
 
 
 static uint64_t ngx_neon_cancel_hash(ngx_neon_zone_t *zone, uint32_t pid,
-    neon_str_t key);
+    neon_str_t key, const ngx_str_t *link);
 static ngx_uint_t ngx_neon_cancel_allowed(ngx_neon_cancel_node_t *n,
     const neon_ip_t *ip);
 static void ngx_neon_cancel_free(ngx_neon_zone_t *zone,
@@ -40,8 +41,8 @@ static void ngx_neon_cancel_free(ngx_neon_zone_t *zone,
 
 ngx_int_t
 ngx_neon_cancel_add(ngx_neon_conf_t *conf, ngx_neon_cancel_key_t *key,
-    const ngx_neon_cancel_target_t *target, const neon_ip_range_t *ranges,
-    ngx_uint_t nranges, void **handle)
+    const ngx_str_t *link, const ngx_neon_cancel_target_t *target,
+    const neon_ip_range_t *ranges, ngx_uint_t nranges, void **handle)
 {
     size_t                   size, list;
     uint64_t                 hash;
@@ -59,7 +60,8 @@ ngx_neon_cancel_add(ngx_neon_conf_t *conf, ngx_neon_cancel_key_t *key,
         return NGX_ERROR;
     }
 
-    hash = ngx_neon_cancel_hash(zone, key->pid, neon_str(key->key, key->len));
+    hash = ngx_neon_cancel_hash(zone, key->pid, neon_str(key->key, key->len),
+                                link);
 
     list = nranges * sizeof(neon_ip_range_t);
     size = ngx_align(offsetof(ngx_neon_cancel_node_t, target)
@@ -127,7 +129,8 @@ ngx_neon_cancel_remove(ngx_neon_conf_t *conf, void *handle)
 
 ngx_int_t
 ngx_neon_cancel_find(ngx_neon_conf_t *conf, const neon_pg_cancel_t *cancel,
-    const neon_ip_t *ip, ngx_neon_cancel_target_t *target)
+    const ngx_str_t *link, const neon_ip_t *ip,
+    ngx_neon_cancel_target_t *target)
 {
     uint64_t                 hash;
     ngx_int_t                rc;
@@ -137,7 +140,7 @@ ngx_neon_cancel_find(ngx_neon_conf_t *conf, const neon_pg_cancel_t *cancel,
 
     rc = NGX_DECLINED;
     zone = ngx_neon_zone(conf);
-    hash = ngx_neon_cancel_hash(zone, cancel->pid, cancel->key);
+    hash = ngx_neon_cancel_hash(zone, cancel->pid, cancel->key, link);
 
     ngx_neon_zone_lock(zone);
 
@@ -231,12 +234,14 @@ ngx_neon_cancel_free(ngx_neon_zone_t *zone, ngx_neon_cancel_node_t *n)
 
 
 static uint64_t
-ngx_neon_cancel_hash(ngx_neon_zone_t *zone, uint32_t pid, neon_str_t key)
+ngx_neon_cancel_hash(ngx_neon_zone_t *zone, uint32_t pid, neon_str_t key,
+    const ngx_str_t *link)
 {
-    neon_str_t  parts[2];
+    neon_str_t  parts[3];
 
     parts[0] = neon_str(&pid, sizeof(pid));
     parts[1] = key;
+    parts[2] = neon_str(link->data, link->len);
 
-    return ngx_neon_zone_hash(zone, parts, 2);
+    return ngx_neon_zone_hash(zone, parts, 3);
 }

@@ -47,12 +47,14 @@ typedef struct {
 /*
  * Draws a key of key->len bytes and stores the target under it, with the
  * endpoint's list of addresses: only those may use it.  n: their number, 0:
- * everybody.  *handle is for ngx_neon_cancel_remove(); NGX_ERROR: the zone is
- * full, the key was drawn but cancels nothing.
+ * everybody.  It is found only by who comes through the same private link;
+ * empty: through none.  *handle is for ngx_neon_cancel_remove(); NGX_ERROR:
+ * the zone is full, the key was drawn but cancels nothing.
  */
 ngx_int_t ngx_neon_cancel_add(ngx_neon_conf_t *conf,
-    ngx_neon_cancel_key_t *key, const ngx_neon_cancel_target_t *target,
-    const neon_ip_range_t *ranges, ngx_uint_t n, void **handle);
+    ngx_neon_cancel_key_t *key, const ngx_str_t *link,
+    const ngx_neon_cancel_target_t *target, const neon_ip_range_t *ranges,
+    ngx_uint_t n, void **handle);
 
 /* the target of a key of ours */
 void ngx_neon_cancel_get(ngx_neon_conf_t *conf, void *handle,
@@ -65,8 +67,8 @@ void ngx_neon_cancel_remove(ngx_neon_conf_t *conf, void *handle);
  * not from that address (NULL: one that no list can hold).
  */
 ngx_int_t ngx_neon_cancel_find(ngx_neon_conf_t *conf,
-    const neon_pg_cancel_t *cancel, const neon_ip_t *ip,
-    ngx_neon_cancel_target_t *target);
+    const neon_pg_cancel_t *cancel, const ngx_str_t *link,
+    const neon_ip_t *ip, ngx_neon_cancel_target_t *target);
 
 /* frees the keys of processes that are gone */
 void ngx_neon_cancel_sweep(ngx_neon_zone_t *zone);

@@ -16,6 +16,8 @@ ngx_uint_t  shm_live;
 ngx_uint_t  shm_logged;
 char        shm_message[NGX_MAX_ERROR_STR];
 ngx_log_t   shm_log;
+
+const ngx_str_t  shm_no_link = ngx_null_string;
 void      (*shm_hook)(void);
 
 static void         *shm_chunks;      /* tsearch(3): those of malloc() */

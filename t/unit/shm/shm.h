@@ -56,6 +56,9 @@ extern ngx_uint_t  shm_logged;
 extern char        shm_message[NGX_MAX_ERROR_STR];
 extern ngx_log_t   shm_log;
 
+/* of a cancel key that belongs to no private link */
+extern const ngx_str_t  shm_no_link;
+
 /* called before and after each slab call of the code under test, or NULL */
 extern void      (*shm_hook)(void);
 

@@ -73,8 +73,9 @@ assert_target(const ngx_neon_cancel_target_t *t,
 
 
 static ngx_int_t
-find(ngx_uint_t process, const ngx_neon_cancel_key_t *key,
-    const neon_ip_t *ip, ngx_neon_cancel_target_t *t)
+find_by(const ngx_str_t *link, ngx_uint_t process,
+    const ngx_neon_cancel_key_t *key, const neon_ip_t *ip,
+    ngx_neon_cancel_target_t *t)
 {
     u_char            *copy;
     ngx_int_t          rc;
@@ -90,11 +91,19 @@ find(ngx_uint_t process, const ngx_neon_cancel_key_t *key,
     cancel.key = neon_str(copy, key->len);
     memset(t, 0xee, sizeof(*t));
 
-    rc = ngx_neon_cancel_find(&shm->conf[process], &cancel, ip, t);
+    rc = ngx_neon_cancel_find(&shm->conf[process], &cancel, link, ip, t);
 
     free(copy);
 
     return rc;
+}
+
+
+static ngx_int_t
+find(ngx_uint_t process, const ngx_neon_cancel_key_t *key,
+    const neon_ip_t *ip, ngx_neon_cancel_target_t *t)
+{
+    return find_by(&shm_no_link, process, key, ip, t);
 }
 
 
@@ -114,6 +123,49 @@ ip(const char *text)
 }
 
 
+/* a key of one private link is none for all others */
+
+static void
+test_link(void **state)
+{
+    void                      *handle, *open;
+    ngx_uint_t                 i;
+    ngx_neon_cancel_key_t      key, no_link;
+    ngx_neon_cancel_target_t   t, found;
+
+    static const ngx_str_t  link = ngx_string("vpce-1");
+    static const ngx_str_t  others[] = {
+        ngx_null_string, ngx_string("vpce-2"), ngx_string("vpce-"),
+        ngx_string("vpce-11"), ngx_string("VPCE-1")
+    };
+
+    key.len = NGX_NEON_CANCEL_KEY_3_0;
+    no_link.len = NGX_NEON_CANCEL_KEY_3_2;
+    t = target(1, 4);
+
+    assert_int_equal(ngx_neon_cancel_add(conf, &key, &link, &t, NULL, 0,
+                                         &handle),
+                     NGX_OK);
+    assert_int_equal(ngx_neon_cancel_add(conf, &no_link, &shm_no_link, &t,
+                                         NULL, 0, &open),
+                     NGX_OK);
+
+    assert_int_equal(find_by(&link, 1, &key, NULL, &found), NGX_OK);
+    assert_target(&found, &t);
+
+    for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_int_equal(find_by(&others[i], 0, &key, NULL, &found),
+                         NGX_DECLINED);
+        assert_int_equal(find_by(&others[i], 0, &no_link, NULL, &found),
+                         others[i].len ? NGX_DECLINED : NGX_OK);
+    }
+
+    ngx_neon_cancel_remove(conf, handle);
+    assert_int_equal(find_by(&link, 0, &key, NULL, &found), NGX_DECLINED);
+    ngx_neon_cancel_remove(conf, open);
+}
+
+
 static void
 test_find(void **state)
 {
@@ -130,8 +182,9 @@ test_find(void **state)
         key.len = lens[i];
         t = target(i, 4 + 60 * i);
 
-        assert_int_equal(ngx_neon_cancel_add(conf, &key, &t, NULL, 0,
-                                             &handle), NGX_OK);
+        assert_int_equal(ngx_neon_cancel_add(conf, &key, &shm_no_link, &t,
+                                             NULL, 0, &handle),
+                         NGX_OK);
         assert_non_null(handle);
         assert_int_equal(shm->zone[0].sh->cancels.count, 1);
 
@@ -195,8 +248,9 @@ test_keys_differ(void **state)
                             : NGX_NEON_CANCEL_KEY_3_2;
         t = target(i, 4 + i);
 
-        assert_int_equal(ngx_neon_cancel_add(conf, &keys[i], &t, NULL, 0,
-                                             &handles[i]), NGX_OK);
+        assert_int_equal(ngx_neon_cancel_add(conf, &keys[i], &shm_no_link, &t,
+                                             NULL, 0, &handles[i]),
+                         NGX_OK);
 
         for (j = 0; j < i; j++) {
             assert_true(keys[i].pid != keys[j].pid
@@ -240,7 +294,8 @@ test_equal_hashes(void **state)
     t = target(1, 4);
     memset(&key, 0, sizeof(key));
     key.len = NGX_NEON_CANCEL_KEY_3_0;
-    assert_int_equal(ngx_neon_cancel_add(conf, &key, &t, NULL, 0, &handle),
+    assert_int_equal(ngx_neon_cancel_add(conf, &key, &shm_no_link, &t, NULL, 0,
+                                         &handle),
                      NGX_OK);
 
     for (i = 0; i < 3; i++) {
@@ -310,10 +365,11 @@ test_ranges(void **state)
     key.len = NGX_NEON_CANCEL_KEY_3_0;
     everybody.len = NGX_NEON_CANCEL_KEY_3_0;
 
-    assert_int_equal(ngx_neon_cancel_add(conf, &key, &t, ranges, 3, &handle),
+    assert_int_equal(ngx_neon_cancel_add(conf, &key, &shm_no_link, &t, ranges,
+                                         3, &handle),
                      NGX_OK);
-    assert_int_equal(ngx_neon_cancel_add(conf, &everybody, &t, NULL, 0,
-                                         &open),
+    assert_int_equal(ngx_neon_cancel_add(conf, &everybody, &shm_no_link, &t,
+                                         NULL, 0, &open),
                      NGX_OK);
 
     /* it is a copy */
@@ -361,8 +417,10 @@ test_dead_process(void **state)
 
     for (i = 0; i < 100; i++) {
         keys[i].len = NGX_NEON_CANCEL_KEY_3_0;
-        assert_int_equal(ngx_neon_cancel_add(&shm->conf[i % 2], &keys[i], &t,
-                                             NULL, 0, &handle), NGX_OK);
+        assert_int_equal(ngx_neon_cancel_add(&shm->conf[i % 2], &keys[i],
+                                             &shm_no_link, &t, NULL, 0,
+                                             &handle),
+                         NGX_OK);
     }
 
     ngx_neon_cancel_sweep(&shm->zone[1]);
@@ -418,7 +476,8 @@ test_no_room(void **state)
     memset(&key, 0, sizeof(key));
     key.len = NGX_NEON_CANCEL_KEY_3_2;
 
-    assert_int_equal(ngx_neon_cancel_add(conf, &key, &t, NULL, 0, &handle),
+    assert_int_equal(ngx_neon_cancel_add(conf, &key, &shm_no_link, &t, NULL, 0,
+                                         &handle),
                      NGX_ERROR);
     assert_null(handle);
     assert_int_not_equal(memcmp(key.key, zero, sizeof(zero)), 0);
@@ -431,8 +490,8 @@ test_no_room(void **state)
     memset(&key, 0, sizeof(key));
     key.len = NGX_NEON_CANCEL_KEY_3_2;
 
-    assert_int_equal(ngx_neon_cancel_add(&shm->conf[2], &key, &t, NULL, 0,
-                                         &handle),
+    assert_int_equal(ngx_neon_cancel_add(&shm->conf[2], &key, &shm_no_link, &t,
+                                         NULL, 0, &handle),
                      NGX_ERROR);
     assert_null(handle);
     assert_int_not_equal(memcmp(key.key, zero, sizeof(zero)), 0);
@@ -451,6 +510,7 @@ main(void)
 
     const struct CMUnitTest tests[] = {
         both(test_find),
+        both(test_link),
         both(test_keys_differ),
         both(test_equal_hashes),
         both(test_ranges),

@@ -450,8 +450,8 @@ cancel_add(void)
     memset(&target, 0, sizeof(target));
     target.len = 4;
     key.len = NGX_NEON_CANCEL_KEY_3_0;
-    (void) ngx_neon_cancel_add(&shm->conf[0], &key, &target, NULL, 0,
-                               &handle);
+    (void) ngx_neon_cancel_add(&shm->conf[0], &key, &shm_no_link, &target,
+                               NULL, 0, &handle);
 }
 
 

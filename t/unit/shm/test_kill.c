@@ -215,8 +215,8 @@ step(void **handle)
             memset(&target, 0, sizeof(target));
             target.len = 4;
             cancel.len = NGX_NEON_CANCEL_KEY_3_0;
-            (void) ngx_neon_cancel_add(&shm->conf[0], &cancel, &target, NULL,
-                                       0, handle);
+            (void) ngx_neon_cancel_add(&shm->conf[0], &cancel, &shm_no_link,
+                                       &target, NULL, 0, handle);
         }
 
     } else {

@@ -186,8 +186,9 @@ test_killed(void **state)
     memset(&target, 0, sizeof(target));
     target.len = 4;
     key.len = NGX_NEON_CANCEL_KEY_3_0;
-    assert_int_equal(ngx_neon_cancel_add(&shm->conf[1], &key, &target, NULL, 0,
-                                         &handle), NGX_OK);
+    assert_int_equal(ngx_neon_cancel_add(&shm->conf[1], &key, &shm_no_link,
+                                         &target, NULL, 0, &handle),
+                     NGX_OK);
 
     /* killed, but nobody has waited for it: the master will */
 
