@@ -1,48 +1,25 @@
 #!/usr/bin/perl
 
-# The example configurations are good as they stand: only their paths are put
-# into the test's folder.
+# The example configurations are good as they stand: nginx -t says so, without
+# a warning.
 
 use lib 't/lib';
 use NeonTest;
-
-use File::Path qw/make_path/;
+use NeonTest::Example;
 
 my $t = NeonTest->new;
-my $dir = $t->dir;
-my $top = top();
+my @examples = NeonTest::Example->names;
 
-make_path("$dir/etc/nginx/tls", "$dir/log", "$dir/run");
-spew("$dir/etc/nginx/neon.token", "token\n");
-chmod 0600, "$dir/etc/nginx/neon.token";
+cmp_ok(scalar @examples, '>=', 3, 'there are examples');
 
-for my $roles (glob "$top/conf/*.txt.example") {
-    my ($name) = $roles =~ m{([^/]+)\.example$};
+for my $name (@examples) {
+    my $example = NeonTest::Example->new($t, $name);
 
-    spew("$dir/etc/nginx/$name", slurp($roles));
-    chmod 0600, "$dir/etc/nginx/$name";
-}
-
-my @examples = glob "$top/conf/*.conf.example";
-cmp_ok(scalar @examples, '>=', 2, 'there are examples');
-
-for my $example (@examples) {
-    my ($name) = $example =~ m{([^/]+)$};
-    my $conf = slurp($example);
-
-    my @modules = $conf =~ m{^load_module modules/(\w+)\.so;}mg;
+    my @modules = $example->text =~ m{^load_module modules/(\w+)\.so;}mg;
     is("@modules", 'ngx_stream_module ngx_neon_proxy_module',
        "$name: the order of the modules");
 
-    $conf =~ s/^\s*load_module .*\n//mg;
-    $conf =~ s/^\s*user\s.*\n//mg;
-    $conf =~ s{(?<=[\s:])/etc/nginx/tls/[^\s;]*\.(crt|key)}
-              {$t->certs("db.$1")}ge;
-    $conf =~ s{(?<=[\s:])/etc/nginx/}{$dir/etc/nginx/}g;
-    $conf =~ s{(?<=[\s:])/var/log/nginx/}{$dir/log/}g;
-    $conf =~ s{(?<=[\s:])/run/}{$dir/run/}g;
-
-    my ($rc, $log) = $t->nginx_test(conf => $conf);
+    my ($rc, $log) = $example->test;
     is($rc, 0, "$name: nginx -t") or diag($log);
     unlike($log, qr/\[warn\]/, "$name: no warnings");
 }

@@ -1,0 +1,87 @@
+#!/usr/bin/perl
+
+# Each example configuration is started, and psql logs in through it to a real
+# PostgreSQL: with server name, verified certificate and channel binding.
+
+use lib 't/lib';
+use NeonTest;
+use NeonTest::Example;
+
+my $t = NeonTest->new;
+my $pg = $t->postgres;
+
+# The role of roles.txt.example; its password is that of RFC 7677's example.
+my ($app) = slurp(top() . '/conf/roles.txt.example') =~ /^"app" "(.*)"$/m;
+$pg->sql("create role app login password '$app'");
+my %app = (user => 'app', password => 'pencil');
+
+my %alice = (user => 'alice', password => $pg->password('alice'));
+
+# What each needs to be told of this machine, and who logs in to where:
+# psql()'s options, or `login`: code that does it and returns what psql() would.
+
+my %example = (
+    'neon_proxy.conf.example' => sub {
+        my ($e) = @_;
+
+        my $cp = $t->control_plane;
+        $cp->role('ep-orders', alice => $pg->verifier('alice'));
+        $cp->endpoint('ep-orders', address => $pg->address);
+
+        $e->put('https://control.example.com/authenticate/v1', $cp->url);
+        $e->put('http://127.0.0.1:4318/v1/traces', $t->collector->url);
+
+        return %alice;
+    },
+
+    'static.conf.example' => sub {
+        my ($e) = @_;
+
+        $e->put('10.0.0.11:5432', $pg->address);
+
+        return %app;
+    },
+
+    'postgres.conf.example' => sub {
+        my ($e) = @_;
+
+        my ($sql) = $e->text =~ /^# As superuser.*?\n#\n(.*?)^# The servers/ms;
+        my ($pass) = $e->text =~ /readable for\n# .*: (10\.0\.0\.10:.*)$/m;
+
+        $sql =~ s/^#//mg;
+        $sql .= "update proxy.endpoints set host = '127.0.0.1',"
+                . ' port = ' . $pg->port . " where host = '10.0.0.11';\n";
+
+        my $r = run([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1',
+                      '-h', $pg->{dir}, '-p', $pg->port, '-U', 'postgres',
+                      'postgres' ], stdin => $sql);
+        is($r->{rc}, 0, 'postgres.conf.example: its SQL') or diag($r->{err});
+
+        $e->file('proxy.pgpass', $pass =~ s/^[^:]+:\d+/$pg->address/er . "\n");
+        $e->put('@10.0.0.10/', '@' . $pg->address . '/');
+
+        return %alice;
+    },
+);
+
+my @names = NeonTest::Example->names;
+is(join(' ', sort keys %example), "@names", 'every example is logged in to');
+
+for my $name (grep { $example{$_} } @names) {
+    my $e = NeonTest::Example->new($t, $name);
+    my %login = $example{$name}->($e);
+    my $n = $e->start;
+    my $login = delete $login{login} // sub {
+        return $t->psql('select current_user', port => $e->port(5432),
+                        host => 'ep-orders.db.example.com',
+                        channel_binding => 'require', %login);
+    };
+
+    my $r = $login->($n);
+
+    is($r->{out}, "$login{user}\n", "$name: logged in") or diag($r->{err});
+    unlike($n->log, qr/\[(?:warn|error)\]/, "$name: a clean log");
+    is($n->quit, 0, "$name: nginx quits");
+}
+
+$t->done;
