@@ -355,6 +355,37 @@ is(cancels(proxy_v2('10.9.9.9', aws($one)), [ $s->{pid}, $s->{key} ]), 1,
 $s->close;
 
 
+# --- limits ---------------------------------------------------------------
+
+# the same addresses are in use behind many links
+
+$n->quit;
+$n = nginx("limit_unknown rate=1r/m burst=3;\n");
+rules();
+
+my $number = 0;
+
+# "R": asked for the password; else the SQLSTATE
+sub knock {
+    my ($id, $address) = @_;
+
+    my $c = connected(proxy_v2($address, aws($id)) . ssl_request);
+    $c->read_n(1) eq 'S' or return 'closed';
+    $c->start_tls(sni => 'scan-' . ++$number . '.db.example.com');
+    $c->send(startup_packet([ user => 'alice' ]));
+    my $m = $c->read_message or return 'closed';
+    $c->drop;
+
+    return $m->{type} eq 'E' ? error_fields($m->{body})->{C} : $m->{type};
+}
+
+is(join(' ', map { knock($one, "10.1.2.$_") } 1 .. 5), 'R R R 53300 53300',
+   'a scan by a link');
+is(knock($one, '10.7.7.7'), '53300', 'another address is the same link');
+is(join(' ', map { knock($two, "10.1.2.$_") } 1 .. 5), 'R R R 53300 53300',
+   'another link has its own');
+
+
 # --- from the cache, and in the log ---------------------------------------
 
 $n->quit;

@@ -111,7 +111,8 @@ struct ngx_neon_ctl_request_s {
     ngx_str_t                  application_name;  /* may be empty */
     ngx_str_t                  front;         /* tcp, ws, http */
     const neon_pg_options_t   *options;       /* neon_ options or NULL */
-    neon_ip_t                  client;        /* len 0: no IP address */
+    neon_ip_t                  client;        /* for limits; len 0: no IP
+                                                 address */
     neon_traceparent_t         traceparent;   /* for the control plane */
     ngx_neon_trace_t          *trace;         /* NULL: not sampled */
 

@@ -214,6 +214,35 @@ ngx_neon_access_link(ngx_neon_session_t *s)
 }
 
 
+/*
+ * The same private addresses are in use behind many links, whose users have
+ * nothing to do with each other: a hash of the link is its network, in the
+ * place of an IPv6 /64.
+ */
+
+ngx_int_t
+ngx_neon_access_network(ngx_neon_session_t *s, neon_ip_t *ip)
+{
+    uint64_t          hash[2];
+    neon_str_t        id;
+    const ngx_str_t  *link;
+
+    link = ngx_neon_access_link(s);
+
+    if (link->len == 0) {
+        return ngx_neon_access_address(s, ip);
+    }
+
+    id = neon_str(link->data, link->len);
+
+    hash[0] = ngx_neon_zone_hash(ngx_neon_zone(s->conf), &id, 1);
+    hash[1] = 0;
+
+    return neon_ip_set(ip, hash, sizeof(hash)) == NEON_OK ? NGX_OK
+                                                          : NGX_DECLINED;
+}
+
+
 ngx_int_t
 ngx_neon_access_address(ngx_neon_session_t *s, neon_ip_t *ip)
 {

@@ -109,7 +109,7 @@ ngx_neon_ask_request(ngx_neon_session_t *s, ngx_neon_ctl_call_e call)
     r->handler = ngx_neon_ask_handler;
     r->data = s;
 
-    (void) ngx_neon_access_address(s, &r->client);
+    (void) ngx_neon_access_network(s, &r->client);
 }
 
 

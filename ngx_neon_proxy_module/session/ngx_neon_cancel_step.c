@@ -102,22 +102,16 @@ ngx_neon_cancel_begin(ngx_neon_session_t *s)
     s->silent = 1;
     (void) ngx_neon_session_error(s, NGX_NEON_REASON_CANCEL);
 
-    if (ngx_neon_access_address(s, &address) != NGX_OK) {
-        ip = NULL;
-
-    } else {
-        subnet = address;
-
-        if (ngx_neon_limit_take(ngx_neon_zone(s->conf), NGX_NEON_LIMIT_CANCEL,
-                                ngx_neon_limit_subnet(&subnet),
-                                &ngx_neon_cancel_rate))
-        {
-            return ngx_neon_cancel_end(s, NGX_NEON_CANCELED_LIMITED,
-                                       "too many from this network");
-        }
-
-        ip = &address;
+    if (ngx_neon_access_network(s, &subnet) == NGX_OK
+        && ngx_neon_limit_take(ngx_neon_zone(s->conf), NGX_NEON_LIMIT_CANCEL,
+                               ngx_neon_limit_subnet(&subnet),
+                               &ngx_neon_cancel_rate))
+    {
+        return ngx_neon_cancel_end(s, NGX_NEON_CANCELED_LIMITED,
+                                   "too many from this network");
     }
+
+    ip = (ngx_neon_access_address(s, &address) == NGX_OK) ? &address : NULL;
 
     switch (ngx_neon_cancel_find(s->conf, &l->cancel, ngx_neon_access_link(s),
                                  ip, &l->target)) {

@@ -261,6 +261,12 @@ void ngx_neon_authenticate_kdf_handler(void *data, neon_rc_e rc,
 /* NGX_DECLINED: a UNIX-domain socket, which no list of addresses allows */
 ngx_int_t ngx_neon_access_address(ngx_neon_session_t *s, neon_ip_t *ip);
 
+/*
+ * What limits take for the client's network: its address, or one that stands
+ * for its private link.
+ */
+ngx_int_t ngx_neon_access_network(ngx_neon_session_t *s, neon_ip_t *ip);
+
 /* the private link that rules are about; empty without private_access */
 const ngx_str_t *ngx_neon_access_link(ngx_neon_session_t *s);
 
