@@ -196,6 +196,11 @@ for my $to (qw/doubted private/) {
     $c->close;
 }
 
+is(login(proxy_v2('127.0.0.1', aws($one))), '',
+   'a client on the machine of the balancer');
+is(login(proxy_v2('127.0.0.1', aws($one)), to => 'doubted'), $missing,
+   'who is none, there');
+
 # the id belongs to the connection, not to its first request
 
 my $c = NeonTest::WsClient->new(port => $port{ws});
