@@ -23,6 +23,7 @@ spew("$dir/long", 'x' x 4097);
 
 my $static = "control_plane static; endpoint ep-1 127.0.0.1:5432;"
              . " role_file $dir/roles;";
+my $pass = 'control_plane static; endpoint ep-1 127.0.0.1:5432;';
 my $http = 'control_plane http://127.0.0.1:9095/authenticate/v1;';
 my $postgres = 'control_plane postgres://proxy:seekrit@10.0.0.1/db;';
 
@@ -53,6 +54,12 @@ my @good = (
         access_query   "select $1 as allowed_ips";
         node_query     "select $2 as host, 1 as port";
 END
+    [ 'auth scram' => "$static auth scram;" ],
+    [ 'auth scram with http' => "$http auth scram;" ],
+    (map { [ "auth passthrough, $_" => "$pass auth passthrough; $_" ] }
+        '', 'compute_ssl off;', 'compute_ssl auto;', 'wake_notice off;',
+        'endpoint * 127.0.0.1:1 ssl=off server_name=a;', 'tls_required off;',
+        'forward_parameters neon;', 'limit_connections rate=1r/s;'),
     [ 'every directive', <<"END" ],
         zone                   main 1m;
         $http
@@ -125,6 +132,17 @@ for (@good) {
     my ($rc, $log) = $t->nginx_test(main => $main);
 
     is($rc, 0, $name) or diag($log);
+}
+
+
+# TLS of others: a server without a certificate
+
+for my $more ('', 'tls_required on;', 'endpoint * 127.0.0.1:1;') {
+    my ($rc, $log) = $t->nginx_test(
+        main => "$pass auth passthrough tls; $more",
+        stream => 'server { listen 127.0.0.1:12345; neon_proxy_pass main; }');
+
+    is($rc, 0, "auth passthrough tls, $more") or diag($log);
 }
 
 
@@ -263,6 +281,33 @@ my @bad = (
     [ 'limit_connections with more',
       "$http limit_connections rate=1r/s burst=1 burst=2;",
       qr/limit_connections/ ],
+    (map { [ "auth $_", "$static auth $_;",
+             qr/invalid value "\w+".*scram, passthrough or passthrough t/ ]
+         } qw/md5 off/, 'scram tls', 'passthrough ssl', 'passthrough off'),
+    [ 'auth twice', "$pass auth scram; auth passthrough;",
+      qr/"auth" directive is duplicate/ ],
+    [ 'no role_file with auth scram', "$pass auth scram;", qr/role_file/ ],
+    (map { [ "auth passthrough with $_->[0]", "$_->[1] auth passthrough tls;",
+             qr/"auth passthrough" does not fit "control_plane $_->[0]"/ ]
+         } [ http => $http ], [ postgres => $postgres ]),
+    (map { [ "auth passthrough with $_->[1]",
+             "$pass auth passthrough; $_->[0] $_->[1];",
+             qr/"$_->[0]" does not fit "auth passthrough" in/ ] }
+        [ role_file => "$dir/roles" ], [ wake_notice => '1s' ]),
+    (map { [ "auth passthrough with $_", "$pass auth passthrough; $_;",
+             qr/"endpoint (?:ep-1|\*)" does not fit .* \(ssl=off\)/ ] }
+        (map { ("compute_ssl $_", "endpoint * 127.0.0.1:1 ssl=$_") }
+             qw/prefer require verify-full/),
+        'endpoint * 127.0.0.1:1 server_name=a',
+        'compute_ssl auto; endpoint * 127.0.0.1:1 server_name=a'),
+    (map { [ "auth passthrough tls with $_", "$pass auth passthrough tls; $_;",
+             qr/"@{[ split_name($_) ]}.*" does not fit "auth passthrough tls"/
+           ] }
+        "role_file $dir/roles", 'wake_notice 1s', 'compute_ssl off',
+        'compute_ssl auto', 'forward_parameters all', 'tls_required off',
+        'compute_ssl_trusted_certificate ' . $t->certs('ca.crt'),
+        'endpoint * 127.0.0.1:1 ssl=off',
+        'endpoint * 127.0.0.1:1 server_name=a'),
     map({ [ "otlp $_->[0]", "$http otlp $_->[0];", $_->[1] ] }
         [ '', qr/number of arguments in "otlp"/ ],
         [ 'off', qr/invalid value "off".*http/ ],
@@ -449,5 +494,23 @@ isnt($rc, 0, 'md5_verifiers without MD5: refused');
 like($log, qr/"md5_verifiers\ on"\ needs\ MD5,\ which\ this\ OpenSSL\ does
      .*must\ be\ off\ in\ neon_proxy\ "main"\ in\ \S+:\d+/x,
      'md5_verifiers without MD5: why, and where');
+
+
+# --- WebSocket -----------------------------------------------------------
+
+for my $auth ('passthrough', 'passthrough tls') {
+    ($rc, $log) = $t->nginx_test(main => "$pass auth $auth;",
+        stream => '', http => "server { listen 127.0.0.1:12345;\n"
+                              . "location / {\nneon_proxy_websocket main; } }");
+    isnt($rc, 0, "neon_proxy_websocket, auth $auth: refused");
+    like($log, qr/"neon_proxy_websocket" does not fit "auth $auth" of/,
+         'the message');
+    like($log, qr{\[emerg\].* in \S+/nginx.conf:\d+}, 'with its line');
+}
+
+($rc, $log) = $t->nginx_test(main => "$pass auth passthrough;", stream => '',
+    http => 'server { listen 127.0.0.1:12345;'
+            . ' location / { neon_proxy_status main; } }');
+is($rc, 0, 'neon_proxy_status, auth passthrough') or diag($log);
 
 $t->done;

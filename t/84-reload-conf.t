@@ -61,6 +61,7 @@ is($first->value('who'), 'alice', 'a session');
 my $all = <<"END";
 zone                   main 33m;
 control_plane_timeout  connect=3s request=20s;
+auth                   scram;
 node_cache             size=10 ttl=1m stale=1m;
 secret_cache           size=10 ttl=1m negative=1s stale=1m;
 mock_secret            file:$dir/secret;

@@ -40,6 +40,23 @@ typedef enum {
 } ngx_neon_forward_e;
 
 
+/* who checks the client's password */
+
+typedef enum {
+    NGX_NEON_AUTH_SCRAM = 0,                  /* we do */
+    NGX_NEON_AUTH_PASSTHROUGH,                /* the compute */
+    NGX_NEON_AUTH_PASSTHROUGH_TLS             /* and TLS is its own, too */
+} ngx_neon_auth_mode_e;
+
+
+/* a line of the configuration; file NULL: none */
+
+typedef struct {
+    u_char                 *file;
+    ngx_uint_t              line;
+} ngx_neon_place_t;
+
+
 /* both in thousandths; rate 0: no limit */
 
 typedef struct {
@@ -106,6 +123,10 @@ typedef struct {
 
     ngx_neon_ctl_t         *ctl;
     void                   *ctl_conf;         /* owned by ctl */
+
+    ngx_uint_t              auth;             /* ngx_neon_auth_mode_e */
+    ngx_neon_place_t        websocket;        /* that refers to it */
+    ngx_neon_place_t        certificate;      /* of a stream server's own */
 
     ngx_neon_cache_conf_t   node_cache;
     ngx_neon_cache_conf_t   secret_cache;

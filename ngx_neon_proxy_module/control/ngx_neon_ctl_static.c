@@ -194,7 +194,7 @@ ngx_neon_ctl_static_init(ngx_conf_t *cf, ngx_neon_conf_t *conf)
         return NGX_ERROR;
     }
 
-    if (sconf->role_file.len == 0) {
+    if (sconf->role_file.len == 0 && conf->auth == NGX_NEON_AUTH_SCRAM) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"control_plane static\" needs a \"role_file\" "
                            "in neon_proxy \"%V\"", &conf->name);
@@ -206,6 +206,10 @@ ngx_neon_ctl_static_init(ngx_conf_t *cf, ngx_neon_conf_t *conf)
 
     ngx_str_set(&any, "*");
     sconf->any = ngx_neon_ctl_static_find(sconf, &any);
+
+    if (conf->auth != NGX_NEON_AUTH_SCRAM) {
+        return NGX_OK;
+    }
 
     if (ngx_conf_full_name(cf->cycle, &sconf->role_file, 1) != NGX_OK) {
         return NGX_ERROR;

@@ -653,5 +653,16 @@ ngx_http_neon_websocket_log(ngx_http_request_t *r, ngx_http_request_t *sr,
 char *
 ngx_http_neon_websocket(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    return ngx_http_neon_pages_set(cf, conf, ngx_http_neon_websocket_handler);
+    ngx_http_neon_loc_conf_t *nlcf = conf;
+
+    char  *rv;
+
+    rv = ngx_http_neon_pages_set(cf, nlcf, ngx_http_neon_websocket_handler);
+
+    if (rv == NGX_CONF_OK) {
+        nlcf->conf->websocket.file = cf->conf_file->file.name.data;
+        nlcf->conf->websocket.line = cf->conf_file->line;
+    }
+
+    return rv;
 }

@@ -9,6 +9,7 @@
 
 #include "neon_md5.h"
 
+#include "ngx_neon_conf_auth.h"
 #include "ngx_neon_tls.h"
 #include "ngx_neon_zone.h"
 
@@ -70,6 +71,7 @@ ngx_neon_block_create(ngx_conf_t *cf, ngx_str_t *name)
     conf->drain.after = NGX_CONF_UNSET_MSEC;
     conf->drain.rate.rate = NGX_CONF_UNSET_UINT;
     ngx_queue_init(&conf->drain.sessions);
+    conf->auth = NGX_CONF_UNSET_UINT;
     conf->compute_ssl = NGX_CONF_UNSET_UINT;
     conf->forward_parameters = NGX_CONF_UNSET_UINT;
     conf->md5_verifiers = NGX_CONF_UNSET;
@@ -197,7 +199,7 @@ ngx_neon_block_fits(ngx_conf_t *cf, ngx_neon_block_t *block)
         return NGX_CONF_ERROR;
     }
 
-    return NGX_CONF_OK;
+    return ngx_neon_conf_auth_fits(cf, block);
 }
 
 
@@ -219,6 +221,12 @@ ngx_neon_block_static_only(ngx_neon_block_t *block)
 {
     if (block->fixed.endpoints.nelts || block->fixed.any) {
         return "endpoint";
+    }
+
+    if (block->conf.auth == NGX_NEON_AUTH_PASSTHROUGH
+        || block->conf.auth == NGX_NEON_AUTH_PASSTHROUGH_TLS)
+    {
+        return "auth passthrough";
     }
 
     return block->fixed.role_file.data ? "role_file" : NULL;

@@ -8,6 +8,7 @@
 
 #include "neon_endpoint.h"
 
+#include "ngx_neon_conf_auth.h"
 #include "ngx_neon_conf_otlp.h"
 #include "ngx_neon_conf_policy.h"
 #include "ngx_neon_conf_value.h"
@@ -140,6 +141,13 @@ static ngx_command_t  ngx_neon_conf_commands[] = {
       ngx_conf_set_str_slot,
       0,
       offsetof(ngx_neon_block_t, fixed.role_file),
+      NULL },
+
+    { ngx_string("auth"),
+      NGX_NEON_CONF|NGX_CONF_TAKE12,
+      ngx_neon_conf_set_auth,
+      0,
+      offsetof(ngx_neon_conf_t, auth),
       NULL },
 
     { ngx_string("node_cache"),

@@ -7,6 +7,7 @@
 #include "ngx_neon_proxy_module.h"
 
 #include "ngx_neon_block.h"
+#include "ngx_neon_conf_auth.h"
 #include "ngx_neon_curl.h"
 #include "ngx_neon_drain.h"
 #include "ngx_neon_libpq.h"
@@ -101,6 +102,10 @@ ngx_neon_proxy_init_conf(ngx_cycle_t *cycle, void *conf)
                           " block \"neon_proxy %V { ... }\"",
                           &proxy[i]->name, proxy[i]->file, proxy[i]->line,
                           &proxy[i]->name);
+            return NGX_CONF_ERROR;
+        }
+
+        if (ngx_neon_conf_auth_fronts(cycle, proxy[i]) != NGX_CONF_OK) {
             return NGX_CONF_ERROR;
         }
     }

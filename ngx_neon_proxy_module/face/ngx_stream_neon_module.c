@@ -132,6 +132,14 @@ ngx_stream_neon_handler(ngx_stream_session_t *ss)
     nscf = ngx_stream_get_module_srv_conf(ss, ngx_stream_neon_module);
     sslcf = ngx_stream_get_module_srv_conf(ss, ngx_stream_ssl_module);
 
+    if (c->ssl && nscf->conf->auth == NGX_NEON_AUTH_PASSTHROUGH_TLS) {
+        ngx_log_error(NGX_LOG_ERR, c->log, 0,
+                      "\"auth passthrough tls\" cannot be used with \"listen"
+                      " ... ssl\", which answers the TLS of the computes");
+        ngx_stream_finalize_session(ss, NGX_STREAM_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
     s->client = c;
     s->conf = nscf->conf;
     s->pool = c->pool;
@@ -140,7 +148,8 @@ ngx_stream_neon_handler(ngx_stream_session_t *ss)
     s->front_data = ss;
     s->vpc_endpoint_id = ngx_neon_vpc_id(c, c->pool);
 
-    s->tls_available = (sslcf->ssl.ctx != NULL);
+    s->tls_available = (sslcf->ssl.ctx != NULL
+                        || s->conf->auth == NGX_NEON_AUTH_PASSTHROUGH_TLS);
     s->tls_required = (s->conf->tls_required == NGX_CONF_UNSET)
                       ? s->tls_available : (ngx_uint_t) s->conf->tls_required;
 
@@ -486,10 +495,24 @@ static ngx_int_t
 ngx_stream_neon_init_ssl(ngx_conf_t *cf, ngx_stream_neon_srv_conf_t *nscf,
     ngx_neon_stream_ssl_conf_t *sslcf)
 {
-#if (NGX_NEON_STREAM_SSL_BY_LISTEN)
-    ngx_stream_module_t         *ssl;
     ngx_stream_conf_ctx_t       *ctx;
     ngx_neon_stream_ssl_conf_t  *parent;
+#if (NGX_NEON_STREAM_SSL_BY_LISTEN)
+    ngx_stream_module_t         *ssl;
+#endif
+
+    /* that of stream {}: cf->ctx is the last server's */
+
+    ctx = (ngx_stream_conf_ctx_t *) ngx_get_conf(cf->cycle->conf_ctx,
+                                                 ngx_stream_module);
+    parent = ctx->srv_conf[ngx_stream_ssl_module.ctx_index];
+
+    if (sslcf->certificates && sslcf->certificates != parent->certificates) {
+        nscf->conf->certificate.file = nscf->file;
+        nscf->conf->certificate.line = nscf->line;
+    }
+
+#if (NGX_NEON_STREAM_SSL_BY_LISTEN)
 
     /*
      * TLS is in-band, so there is no "listen ... ssl" to make the stock
@@ -502,10 +525,6 @@ ngx_stream_neon_init_ssl(ngx_conf_t *cf, ngx_stream_neon_srv_conf_t *nscf,
         sslcf->file = nscf->file;
         sslcf->line = nscf->line;
 
-        /* that of stream {}: cf->ctx is the last server's */
-        ctx = (ngx_stream_conf_ctx_t *) ngx_get_conf(cf->cycle->conf_ctx,
-                                                     ngx_stream_module);
-        parent = ctx->srv_conf[ngx_stream_ssl_module.ctx_index];
         ssl = ngx_stream_ssl_module.ctx;
 
         if (ssl->merge_srv_conf(cf, parent, sslcf) != NGX_CONF_OK) {
@@ -522,7 +541,9 @@ ngx_stream_neon_init_ssl(ngx_conf_t *cf, ngx_stream_neon_srv_conf_t *nscf,
         }
     }
 
-    if (sslcf->ssl.ctx == NULL && nscf->conf->tls_required == 1) {
+    if (sslcf->ssl.ctx == NULL && nscf->conf->tls_required == 1
+        && nscf->conf->auth != NGX_NEON_AUTH_PASSTHROUGH_TLS)
+    {
         ngx_log_error(NGX_LOG_WARN, cf->log, 0,
                       "neon_proxy \"%V\" has \"tls_required on\", but there is"
                       " no \"ssl_certificate\" for the \"neon_proxy_pass\""

@@ -15,6 +15,7 @@ static ngx_int_t ngx_neon_access_verifier(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_access_public(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_access_private(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_access_rate(ngx_neon_session_t *s);
+static ngx_int_t ngx_neon_access_pass(ngx_neon_session_t *s);
 
 
 ngx_int_t
@@ -24,6 +25,10 @@ ngx_neon_access_step(ngx_neon_session_t *s)
     ngx_neon_login_t  *l;
 
     l = s->login;
+
+    if (s->conf->auth != NGX_NEON_AUTH_SCRAM) {
+        return ngx_neon_access_pass(s);
+    }
 
     rc = ngx_neon_ask(s, NGX_NEON_CTL_ACCESS);
 
@@ -129,6 +134,24 @@ ngx_neon_access_rate(ngx_neon_session_t *s)
     }
 
     return ngx_neon_session_error(s, NGX_NEON_REASON_RATE_LIMIT);
+}
+
+
+/* the compute knows its roles; nobody has rules for it but the block */
+
+static ngx_int_t
+ngx_neon_access_pass(ngx_neon_session_t *s)
+{
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+
+    l->access = ngx_pcalloc(l->pool, sizeof(ngx_neon_access_t));
+    if (l->access == NULL) {
+        return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
+    }
+
+    return ngx_neon_access_rate(s);
 }
 
 

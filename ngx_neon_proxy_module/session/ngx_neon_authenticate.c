@@ -44,6 +44,12 @@ ngx_neon_authenticate_step(ngx_neon_session_t *s)
 
     l = s->login;
 
+    if (s->conf->auth != NGX_NEON_AUTH_SCRAM) {
+        /* that is up to the compute, when there is one */
+        s->auth_method = "passthrough";
+        return NGX_OK;
+    }
+
     for ( ;; ) {
         switch (l->phase) {
 

@@ -209,6 +209,11 @@ ngx_neon_connect_begin(ngx_neon_session_t *s)
                                           : NGX_NEON_SSL_OFF;
     }
 
+    if (s->sealed) {
+        /* asked for; the handshake, and what is verified, is the client's */
+        l->ssl = NGX_NEON_SSL_REQUIRE;
+    }
+
     if (l->dns == NULL) {
         l->dns = ngx_palloc(l->pool, sizeof(ngx_neon_dns_t));
         if (l->dns == NULL) {
@@ -387,6 +392,11 @@ ngx_neon_connect_failed(ngx_neon_session_t *s, ngx_neon_reason_e reason,
     ngx_neon_connect_count(s);
 
     s->failed = reason;
+
+    if (l->passed) {
+        /* another compute would have other questions */
+        return ngx_neon_session_error(s, reason);
+    }
 
     if (ngx_neon_connect_again(s, failure)) {
         return NGX_DECLINED;

@@ -107,9 +107,14 @@ ngx_neon_endpoint_ask(ngx_neon_session_t *s)
 {
     neon_wr_t  w;
 
-    /* a password is asked for in clear only where nobody else can read it */
+    /*
+     * A password is asked for in clear only where nobody else can read it,
+     * and where it is for us.
+     */
 
-    if (!s->tls && !s->cleartext) {
+    if ((!s->tls && !s->cleartext)
+        || s->conf->auth != NGX_NEON_AUTH_SCRAM)
+    {
         return ngx_neon_session_error(s, NGX_NEON_REASON_ENDPOINT_MISSING);
     }
 

@@ -9,6 +9,7 @@
 
 #include "neon_pg_error.h"
 
+#include "ngx_neon_pass.h"
 #include "ngx_neon_trace.h"
 
 
@@ -224,6 +225,13 @@ ngx_neon_finish_error(ngx_neon_session_t *s, u_char *buf)
         return 0;
     }
 
+    neon_wr_init(&w, buf, NGX_NEON_ERROR_MAX);
+
+    if (s->sealed) {
+        ngx_neon_pass_alert(s, &w);
+        return neon_wr_len(&w);
+    }
+
     ngx_memzero(&e, sizeof(neon_pg_error_t));
 
     e.severity = neon_str("FATAL", 5);
@@ -234,7 +242,6 @@ ngx_neon_finish_error(ngx_neon_session_t *s, u_char *buf)
         e.hint = neon_str(r->hint, ngx_strlen(r->hint));
     }
 
-    neon_wr_init(&w, buf, NGX_NEON_ERROR_MAX);
     neon_pg_error_write(&w, &e);
 
     return w.error ? 0 : neon_wr_len(&w);

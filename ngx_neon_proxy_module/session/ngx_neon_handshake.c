@@ -7,12 +7,14 @@
 
 #include "ngx_neon_login.h"
 
+#include "ngx_neon_pass.h"
 #include "ngx_neon_tls.h"
 
 
 typedef enum {
     NGX_NEON_HANDSHAKE_BEGIN = 0,
     NGX_NEON_HANDSHAKE_TLS,             /* the front does the TLS handshake */
+    NGX_NEON_HANDSHAKE_HELLO,           /* the compute will do it */
     NGX_NEON_HANDSHAKE_HEAD,            /* 8 bytes: what is it? */
     NGX_NEON_HANDSHAKE_BODY,
     NGX_NEON_HANDSHAKE_ANSWER           /* NegotiateProtocolVersion leaves */
@@ -56,6 +58,9 @@ ngx_neon_handshake_step(ngx_neon_session_t *s)
 
             rc = ngx_neon_handshake_secured(s);
             break;
+
+        case NGX_NEON_HANDSHAKE_HELLO:
+            return ngx_neon_pass_hello(s);
 
         case NGX_NEON_HANDSHAKE_HEAD:
             rc = ngx_neon_handshake_head(s);
@@ -140,8 +145,15 @@ ngx_neon_handshake_begin(ngx_neon_session_t *s)
 static ngx_int_t
 ngx_neon_handshake_starttls(ngx_neon_session_t *s)
 {
-    s->login->phase = NGX_NEON_HANDSHAKE_TLS;
     s->log->action = "SSL handshaking";
+
+    if (s->conf->auth == NGX_NEON_AUTH_PASSTHROUGH_TLS) {
+        s->sealed = 1;
+        s->login->phase = NGX_NEON_HANDSHAKE_HELLO;
+        return NGX_OK;
+    }
+
+    s->login->phase = NGX_NEON_HANDSHAKE_TLS;
 
     return s->front->starttls(s);
 }

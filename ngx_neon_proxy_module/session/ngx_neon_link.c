@@ -16,6 +16,8 @@ static ngx_int_t ngx_neon_link_test_connect(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_link_ssl_request(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_link_ssl_answer(ngx_neon_session_t *s,
     const char *server_name, ngx_neon_reason_e *reason);
+static ngx_int_t ngx_neon_link_sealed(ngx_neon_session_t *s,
+    ngx_neon_reason_e *reason);
 static ngx_int_t ngx_neon_link_tls(ngx_neon_session_t *s,
     const char *server_name, ngx_neon_reason_e *reason);
 static void ngx_neon_link_tls_handler(ngx_connection_t *pc);
@@ -241,6 +243,10 @@ ngx_neon_link_ssl_answer(ngx_neon_session_t *s, const char *server_name,
                                     " SSLRequest");
     }
 
+    if (ch == 'S' && s->sealed) {
+        return ngx_neon_link_sealed(s, reason);
+    }
+
     if (ch == 'S') {
         l->link = NGX_NEON_LINK_TLS;
 
@@ -272,6 +278,33 @@ ngx_neon_link_ssl_answer(ngx_neon_session_t *s, const char *server_name,
 
     return ngx_neon_link_failed(s, 0,
                                 "compute refused the SSLRequest");
+}
+
+
+/* TLS is the client's; the compute has nothing to say before it saw that */
+
+static ngx_int_t
+ngx_neon_link_sealed(ngx_neon_session_t *s, ngx_neon_reason_e *reason)
+{
+    u_char   ch;
+    ssize_t  n;
+
+    n = recv(s->compute->fd, &ch, 1, MSG_PEEK);
+
+    if (n == -1 && ngx_socket_errno == NGX_EAGAIN) {
+        s->login->link = NGX_NEON_LINK_READY;
+        return NGX_OK;
+    }
+
+    if (n > 0) {
+        *reason = NGX_NEON_REASON_COMPUTE_TLS;
+        return ngx_neon_link_failed(s, 0, "compute sent more than one byte in"
+                                    " answer to SSLRequest");
+    }
+
+    return ngx_neon_link_failed(s, n == 0 ? 0 : ngx_socket_errno,
+                                "compute closed the connection after"
+                                " SSLRequest");
 }
 
 

@@ -12,6 +12,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "neon_client_hello.h"
 #include "neon_md5.h"
 #include "neon_pg_msg.h"
 #include "neon_pg_options.h"
@@ -90,6 +91,7 @@ struct ngx_neon_login_s {
     ngx_uint_t            cancel_key_len;
     unsigned              protocol_3_2:1;
     neon_pg_cancel_t      cancel;             /* CancelRequest */
+    neon_client_hello_t  *hello;              /* of TLS that is not ours */
 
     /* endpoint */
     ngx_str_t             server_name;        /* SNI, or Host by the front */
@@ -139,6 +141,10 @@ struct ngx_neon_login_s {
                                                  up to AuthenticationOk */
     unsigned              authenticated:1;    /* AuthenticationOk of the
                                                  compute seen */
+    unsigned              passed:1;           /* the client has to do with
+                                                 this compute and no other */
+    unsigned              awaited:1;          /* it was asked, and did not
+                                                 answer yet */
     u_char                ready;              /* status of ReadyForQuery */
 };
 

@@ -7,6 +7,7 @@
 
 #include "ngx_neon_enter.h"
 #include "ngx_neon_login.h"
+#include "ngx_neon_pass.h"
 
 #include "neon_pg_error.h"
 
@@ -73,6 +74,11 @@ ngx_neon_login_step(ngx_neon_session_t *s)
 
     l = s->login;
 
+    if (s->sealed) {
+        /* the client does it */
+        return NGX_OK;
+    }
+
     if (ngx_neon_client_check(s) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -100,6 +106,15 @@ ngx_neon_login_step(ngx_neon_session_t *s)
         }
 
         rc = ngx_neon_login_read(s, &msg);
+
+        if (rc == NGX_AGAIN) {
+            rc = ngx_neon_pass_answer(s);
+
+            if (rc == NGX_OK) {
+                continue;
+            }
+        }
+
         if (rc != NGX_OK) {
             return rc;
         }
@@ -346,10 +361,16 @@ ngx_neon_login_auth(ngx_neon_session_t *s, neon_pg_msg_t *msg)
         }
 
         l->authenticated = 1;
-        return NGX_OK;
+
+        return s->conf->auth == NGX_NEON_AUTH_SCRAM
+               ? NGX_OK : ngx_neon_pass_request(s, code, rest);
     }
 
-    rc = ngx_neon_enter(s, code, rest, &salt);
+    salt = 0;
+
+    rc = s->conf->auth == NGX_NEON_AUTH_SCRAM
+         ? ngx_neon_enter(s, code, rest, &salt)
+         : ngx_neon_pass_request(s, code, rest);
 
     if (rc == NGX_AGAIN) {
         l->cin.pos -= msg->size;
@@ -441,7 +462,7 @@ ngx_neon_login_error(ngx_neon_session_t *s, neon_pg_msg_t *msg)
                                         " ErrorResponse");
     }
 
-    if (!l->authenticated) {
+    if (!l->authenticated && !l->passed) {
         failure = ngx_neon_login_failure(&e, &again);
 
         if (failure == NGX_NEON_FAILURE_STARTING

@@ -91,7 +91,7 @@ ngx_neon_relay_begin(ngx_neon_session_t *s)
 
     l = s->login;
 
-    if (s->tunnel) {
+    if (s->tunnel || s->sealed) {
         neon_pg_walk_blind(&s->walk);
 
     } else {
@@ -584,8 +584,8 @@ ngx_neon_relay_lost(ngx_neon_session_t *s, ngx_connection_t *c)
         }
     }
 
-    if (s->walk.terminate) {
-        /* it ended as it was asked to; our close_notify came behind that */
+    if (s->walk.terminate || (s->sealed && s->client_eof)) {
+        /* it ended as it was asked to; a close_notify came behind that */
         s->err = 0;
         return NGX_ERROR;
     }

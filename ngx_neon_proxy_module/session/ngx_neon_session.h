@@ -166,6 +166,9 @@ struct ngx_neon_session_s {
     unsigned              tls_available:1;    /* the front could do TLS */
     unsigned              tls_required:1;
     unsigned              direct_tls:1;
+    unsigned              sealed:1;           /* TLS is between the client and
+                                                 its compute: nothing of ours
+                                                 fits in */
     unsigned              cleartext:1;        /* the front asks for cleartext
                                                  passwords at once */
     unsigned              framed:1;           /* the client's leg has frames:

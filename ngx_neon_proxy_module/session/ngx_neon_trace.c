@@ -233,7 +233,8 @@ ngx_neon_trace_attrs(ngx_neon_session_t *s, ngx_neon_span_t *span)
     switch (s->state) {
 
     case NGX_NEON_STATE_HANDSHAKE:
-        ngx_neon_span_text(span, "neon.tls", !s->tls ? "off"
+        ngx_neon_span_text(span, "neon.tls", s->sealed ? "passthrough"
+                           : !s->tls ? "off"
                            : s->direct_tls ? "direct"
                            : s->front->starttls ? "in-band" : "https");
         break;
