@@ -9,6 +9,7 @@ use NeonTest::Wire;
 
 use DBI;
 
+use NeonTest::Otlp;
 use NeonTest::Process;
 use NeonTest::Scram;
 
@@ -249,10 +250,8 @@ my $fc = $t->fake_compute(sub {
 });
 
 my $m = $t->nginx(plain => 1, main => $main . 'endpoint ep-1 '
-                  . $fc->address . ";\n" . <<'END');
-client_timeout 1s;
-connect_retry attempts=2 base=1ms factor=1;
-END
+                  . $fc->address
+                  . ";\nconnect_retry attempts=2 base=1ms factor=1;\n");
 
 sub talk {
     my ($database, %o) = @_;
@@ -266,7 +265,7 @@ sub talk {
 sub asked {
     my ($database, %o) = @_;
 
-    my $c = $t->client(port => $m->plain_port);
+    my $c = $t->client(port => ($o{nginx} // $m)->plain_port);
     $c->send(startup_packet([ user => 'alice', database => $database,
                               options => 'endpoint=ep-1' ], $o{version})
              . ($o{behind} // ''));
@@ -405,13 +404,16 @@ like($t->enter($down)->error_text, qr/^08006 Couldn't connect to compute/,
 
 # --- time ----------------------------------------------------------------
 
-$c = talk('slow', password => 'pw');
+my $hurry = $t->nginx(plain => 1, main => $main . 'endpoint ep-1 '
+                      . $fc->address . ";\nclient_timeout 1s;\n");
+
+$c = talk('slow', password => 'pw', port => $hurry->plain_port);
 is($c->error_text, '', "a slow compute is not the client's fault");
 $c->close;
 
 my %stall = (
-    'no password' => sub { (asked('clear'))[0] },
-    'half a password' => sub { my ($c) = asked('clear');
+    'no password' => sub { (asked('clear', nginx => $hurry))[0] },
+    'half a password' => sub { my ($c) = asked('clear', nginx => $hurry);
                                $c->send("p\0\0\0\x0ahal"); $c },
 );
 
@@ -421,8 +423,8 @@ for my $name (sort keys %stall) {
     is($c->error && $c->error->{C}, '57014', "$name: cut");
 }
 
-$m->log_like(qr/canceling authentication due to timeout.* while authenticating/,
-             'and the log says where');
+$hurry->log_like(qr/authentication due to timeout.* while authenticating/,
+                 'and the log says where');
 
 my $short = $t->nginx(plain => 1, main => $main . 'endpoint ep-1 '
                       . $fc->address . ";\nlogin_timeout 500ms;\n");
@@ -437,12 +439,21 @@ for my $case ([ silent => 2 ], [ mute => 1 ]) {
     is(tried($database), $times, "$database: $times attempts");
 }
 
+my $col = $t->collector;
 my $limited = $t->nginx(plain => 1, main => $main . 'endpoint ep-1 '
                         . $pg->address
-                        . ";\nlimit_connections rate=1r/m burst=2;\n");
+                        . ";\nlimit_connections rate=1r/m burst=2;\n"
+                        . $col->directive);
 my @codes = map { $t->enter($limited, user => 'trusty')->error } 1 .. 3;
 is_deeply([ map { $_ && $_->{C} } @codes ], [ undef, undef, '53300' ],
           'limit_connections counts');
+
+my @spans = $col->sessions(3);
+is(join("\n", NeonTest::Otlp::faults(\@spans)), '', 'spans: no faults');
+is_deeply([ map { $_->{attr}{'neon.auth_method'} // () } grep {
+            $_->{name} eq 'authenticate' } @spans ],
+          [ ('passthrough') x 2 ],
+          'spans: neon.auth_method');
 
 
 # --- a reload in the middle ----------------------------------------------

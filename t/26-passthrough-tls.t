@@ -7,6 +7,7 @@ use lib 't/lib';
 use NeonTest;
 use NeonTest::Wire;
 
+use NeonTest::Otlp;
 use NeonTest::Tls;
 
 my $t = NeonTest->new;
@@ -160,6 +161,19 @@ $c = enter(tls => 'direct', cbind => 'require');
 is($c->value('select 1'), 1, 'direct TLS');
 $c->close;
 
+# a compute that knows ALPN, as PostgreSQL 17: a proxy with a certificate
+my $next = $t->nginx(main => $t->static($pg, 'alice'));
+my $chain = nginx("control_plane static;\nauth passthrough tls;\n"
+                  . 'endpoint ep-1 127.0.0.1:' . $next->port . ";\n");
+for my $tls (qw/inband direct/) {
+    $c = $t->enter($chain, tls => $tls, cbind => 'require',
+                   alpn => [ 'postgresql' ],
+                   password => $pg->password('alice'));
+    is($c->value('select 1'), 1, "$tls TLS to a compute with ALPN");
+    is($c->{tls}->alpn, 'postgresql', "$tls: it is chosen") if $tls eq 'direct';
+    $c->close;
+}
+
 for my $alpn ([], [ 'h2', 'http/1.1' ]) {
     $c = $t->client(port => $n->port);
     $c->send(hello(alpn => $alpn));
@@ -290,6 +304,9 @@ my %compute = (
                    $_[0]->error(S => 'FATAL', C => '53300', M => 'full') },
     closes => sub { $_[0]->read_n(8) },
     silent => sub { $_[0]->hang },
+    reset => sub { $_[0]->read_n(8); $_[0]->send('S'); read_hello($_[0]);
+                   $_[0]->send('last words'); select undef, undef, undef, 0.1;
+                   $_[0]->reset },
     second => sub { $_[0]->read_n(8); return if $_[0]{n} < 3;
                     $_[0]->send('S'); read_hello($_[0]);
                     $_[0]->send('told') },
@@ -304,20 +321,19 @@ my $m = nginx(<<'END' . join '', map { "endpoint $_ " . $fc{$_}->address
 control_plane static;
 auth passthrough tls;
 connect_retry attempts=4 base=1ms factor=1;
-connect_timeout 500ms;
-client_timeout 1s;
+connect_timeout 15s;
 END
     . ";\n" } sort keys %fc);
 
 sub reach {
-    my ($name) = @_;
+    my ($name, $nginx) = @_;
 
-    my $c = asked($m);
+    my $c = asked($nginx // $m);
     $c->send(hello(sni => "$name.db.example.com"));
     return alert($c);
 }
 
-for my $name (qw/no more error closes silent/) {
+for my $name (qw/no more error closes/) {
     is(reach($name), $alert{internal}, "a compute that says $name: an alert");
 }
 
@@ -330,7 +346,16 @@ $m->log_like(qr/more than one byte in answer to SSLRequest/,
              'the log: S and more (C1)');
 $m->log_like(qr/compute refused the SSLRequest/, 'the log: an error');
 $m->log_like(qr/closed the connection after SSLRequest/, 'the log: EOF');
-$m->log_like(qr/TLS negotiation timed out/, 'the log: time');
+
+my $hurry = nginx("control_plane static;\nauth passthrough tls;\n"
+                  . 'endpoint silent ' . $fc{silent}->address . <<'END');
+;
+connect_retry attempts=2 base=1ms factor=1;
+connect_timeout 300ms;
+client_timeout 1s;
+END
+is(reach('silent', $hurry), $alert{internal}, 'a compute that is silent');
+$hurry->log_like(qr/TLS negotiation timed out/, 'the log: time');
 cmp_ok($fc{closes}->connections, '>=', 4, 'connect_retry');
 
 $c = asked($m);
@@ -353,15 +378,30 @@ is(join(' ', $fc{echo}->notes('hello')), unpack('H*', $whole),
    'then the ClientHello as it was');
 is(join(' ', $fc{echo}->notes('rest')), 'up', 'then the rest');
 
+my $lines = () = $m->log =~ /\[error\]/g;
+$c = asked($m);
+$c->send(hello(sni => 'reset.db.example.com'));
+is($c->read_all, 'last words', 'a compute that resets: what it said arrives');
+is(scalar(() = $m->log =~ /\[error\]/g), $lines,
+   'no error: PostgreSQL ends like this, and who is to blame is not seen');
+
+my $col = $t->collector;
 my $any = nginx("control_plane static;\nauth passthrough tls;\nendpoint * "
                 . $pg->address . ";\ndomains *.db.example.com;\n"
-                . "limit_connections rate=1r/m burst=2;\n");
+                . "limit_connections rate=1r/m burst=2;\n"
+                . $col->directive);
 for my $name (qw/ep-1 ep-9 a-name/) {
     $c = $t->enter($any, sni => "$name.db.example.com",
                    password => $pg->password('alice'));
     is($c->value('select 1'), 1, "endpoint *: $name");
     $c->close;
 }
+
+my @spans = $col->sessions(3);
+is(join("\n", NeonTest::Otlp::faults(\@spans)), '', 'spans: no faults');
+my %tls = map { ($_->{attr}{'neon.tls'} // '') => 1 } grep {
+              $_->{name} eq 'handshake' } @spans;
+is(join(' ', sort keys %tls), 'passthrough', 'spans: neon.tls');
 
 $c = asked($any);
 $c->send(hello(sni => 'ep-1.other.example.org'));
@@ -387,14 +427,14 @@ my %stall = (
     'half a ClientHello' => substr($whole, 0, 100),
 );
 
-my %clients = map { my $c = asked($m); $c->send($stall{$_}); $_ => $c }
+my %clients = map { my $c = asked($hurry); $c->send($stall{$_}); $_ => $c }
               sort keys %stall;
 
 for my $name (sort keys %clients) {
     is(alert($clients{$name}), $alert{internal}, "$name: cut");
 }
 
-$m->log_like(qr/timeout \(client_timeout, SQLSTATE 57014\) while SSL hand/,
+$hurry->log_like(qr/timeout \(client_timeout, SQLSTATE 57014\) while SSL hand/,
              'the log says why');
 
 

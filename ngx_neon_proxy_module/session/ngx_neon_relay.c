@@ -584,8 +584,15 @@ ngx_neon_relay_lost(ngx_neon_session_t *s, ngx_connection_t *c)
         }
     }
 
-    if (s->walk.terminate || (s->sealed && s->client_eof)) {
-        /* it ended as it was asked to; a close_notify came behind that */
+    if (s->walk.terminate
+        || (s->sealed
+            && (s->err == NGX_ECONNRESET || s->err == NGX_EPIPE)))
+    {
+        /*
+         * It ended as it was asked to; a close_notify came behind that.  If
+         * it was asked cannot be seen in TLS that is not ours; if it ended too
+         * early the client sees it there.
+         */
         s->err = 0;
         return NGX_ERROR;
     }
