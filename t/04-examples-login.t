@@ -62,7 +62,40 @@ my %example = (
 
         return %alice;
     },
+
+    # by both ways that are in it
+
+    'passthrough.conf.example' => sub {
+        my ($e) = @_;
+
+        my $tls = $t->postgres(ssl => 1, key => 'db');
+
+        $e->put('10.0.0.11:5432', $tls->address);
+
+        return (%alice, password => $tls->password('alice'),
+                login => sub {
+            my ($n) = @_;
+
+            my $r = through($e, 6432, %alice, channel_binding => 'disable',
+                            password => $tls->password('alice'),
+                            host => 'orders.db.example.com');
+            is($r->{out}, "alice\n", "$e->{name}: logged in, TLS ends there")
+                or diag($r->{err});
+
+            return through($e, 5432, %alice,
+                           password => $tls->password('alice'),
+                           host => 'orders.db.example.com');
+        });
+    },
 );
+
+sub through {
+    my ($e, $port, %o) = @_;
+
+    return $t->psql('select current_user', port => $e->port($port),
+                    host => 'ep-orders.db.example.com',
+                    channel_binding => 'require', %o);
+}
 
 my @names = NeonTest::Example->names;
 is(join(' ', sort keys %example), "@names", 'every example is logged in to');
@@ -71,11 +104,7 @@ for my $name (grep { $example{$_} } @names) {
     my $e = NeonTest::Example->new($t, $name);
     my %login = $example{$name}->($e);
     my $n = $e->start;
-    my $login = delete $login{login} // sub {
-        return $t->psql('select current_user', port => $e->port(5432),
-                        host => 'ep-orders.db.example.com',
-                        channel_binding => 'require', %login);
-    };
+    my $login = delete $login{login} // sub { through($e, 5432, %login) };
 
     my $r = $login->($n);
 
