@@ -40,7 +40,7 @@ bench-shm:                ## what the operations of shm/ cost
 	@$<
 
 $(SHM_CORE)/configure:
-	@mk/nginx-source.pl same $(BUILD)/nginx-same
+	@mk/source.pl nginx same $(BUILD)/nginx-same
 
 # the module's part, as an archive, too: a test may include one of its files
 

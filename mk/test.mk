@@ -25,7 +25,7 @@ prove: module             ## t/*.t against Debian's nginx (TESTS=, JOBS=)
 	$(PROVE) $(TESTS)
 
 asan:                     ## nginx with the module, ASan and UBSan
-	@mk/nginx-source.pl same $(BUILD)/nginx-same
+	@mk/source.pl nginx same $(BUILD)/nginx-same
 	+@mk/build-nginx.sh --out $(BUILD)/asan --src $(BUILD)/nginx-same/src \
 	    --static --cc gcc --cflags '$(ASAN_CFLAGS)' \
 	    --ldflags '$(ASAN_LDFLAGS)'
@@ -36,7 +36,7 @@ prove-asan: asan          ## t/*.t against the sanitizer build
 	    $(PROVE) $(TESTS)
 
 newer:                    ## the newest nginx of the mirror, dynamic and static
-	@mk/nginx-source.pl newer $(BUILD)/nginx-newer
+	@mk/source.pl nginx newer $(BUILD)/nginx-newer
 	+@mk/build-nginx.sh --out $(BUILD)/newer \
 	    --src $(BUILD)/nginx-newer/src --nginx
 	+@mk/build-nginx.sh --out $(BUILD)/newer-static \

@@ -32,7 +32,7 @@ stage()
 
 sources()
 {
-    mk/nginx-source.pl "$1" "$BUILD/nginx-$1" && return 0
+    mk/source.pl nginx "$1" "$BUILD/nginx-$1" && return 0
 
     if [ -n "${CI:-}" ] && [ "${CI:-}" != false ]; then
         exit 1

@@ -1,13 +1,14 @@
 #!/usr/bin/perl
 #
-# nginx-source.pl same|newer DIR: nginx's Debian source package, unpacked to
-# DIR/src.  "same" is the suite of this machine, "newer" the newest suite that
-# its mirror has.  The apt configuration of the machine is read, not changed:
-# lists and cache live under DIR.
+# source.pl PACKAGE same|newer DIR: a Debian source package, such as nginx,
+# unpacked to DIR/src.  "same" is the suite of this machine, "newer" the newest
+# suite that its mirror has.  The apt configuration of the machine is read, not
+# changed: lists and cache live under DIR.
 #
-# Where the newest version cannot be fetched the next older one is, and where
-# no whole package can be, upstream's tarball of a package, without Debian's
-# patches.  Exit status 2: nothing could be fetched (no network, no mirror).
+# The version that is installed comes first, then the newest.  Where it cannot
+# be fetched the next older one is, and where no whole package can be,
+# upstream's tarball of a package, without Debian's patches.  Exit status 2:
+# nothing could be fetched (no network, no mirror).
 #
 # SPDX-License-Identifier: Apache-2.0
 
@@ -17,15 +18,15 @@ use warnings;
 use Cwd qw/abs_path/;
 use File::Path qw/make_path remove_tree/;
 
-my ($which, $dir) = @ARGV;
+my ($package, $which, $dir) = @ARGV;
 
-die "usage: nginx-source.pl same|newer DIR\n"
+die "usage: source.pl PACKAGE same|newer DIR\n"
     unless defined $dir && $which =~ /^(?:same|newer)$/;
 
 make_path($dir);
 $dir = abs_path($dir);
 
-if (-f "$dir/src/src/core/nginx.h") {
+if (-d "$dir/src" && -f "$dir/version") {
     print version(), "\n";
     exit 0;
 }
@@ -52,7 +53,8 @@ for my $tar_only (0, 1) {
     }
 }
 
-print STDERR "$0: nginx's source could not be fetched, see $dir/apt.log\n";
+print STDERR "$0: the source of $package could not be fetched, see"
+             . " $dir/apt.log\n";
 exit 2;
 
 
@@ -172,7 +174,7 @@ sub prepare {
         $text .= "\n";
     }
 
-    write_file("$apt/etc/parts/nginx.sources", $text);
+    write_file("$apt/etc/parts/own.sources", $text);
     write_file("$apt/state/status", '');
 
     my @apt = ('-o', "Dir::State=$apt/state",
@@ -199,15 +201,15 @@ sub fetch {
     my ($try, $tar_only) = @_;
 
     for my $version (@{ $try->{versions} }) {
-        my $what = $tar_only ? "nginx $version, upstream's tarball"
-                             : "nginx $version";
+        my $what = "$package $version"
+                   . ($tar_only ? ", upstream's tarball" : '');
 
-        remove_tree("$dir/download", "$dir/src");
+        remove_tree("$dir/download", "$dir/src", "$dir/version");
         make_path("$dir/download");
 
         if (run("$dir/download", 'apt-get', @{ $try->{apt} }, 'source',
                 '--download-only', $tar_only ? '--tar-only' : (),
-                "nginx=$version") != 0)
+                "$package=$version") != 0)
         {
             print STDERR "$0: $what of $try->{suites} cannot be fetched\n";
             next;
@@ -243,18 +245,21 @@ sub unpack_source {
 sub versions {
     my @apt = @_;
 
-    open my $fh, '-|', 'apt-cache', @apt, 'showsrc', 'nginx' or return;
+    open my $fh, '-|', 'apt-cache', @apt, 'showsrc', $package or return;
     my %versions;
 
-    # the package "nginx" itself, not sources that build a package like it
-    my $package = '';
+    # the package itself, not sources that build a package like it
+    my $name = '';
 
     while (<$fh>) {
-        $package = $1 if /^Package: (\S+)/;
-        $versions{$1} = 1 if /^Version: (\S+)/ && $package eq 'nginx';
+        $name = $1 if /^Package: (\S+)/;
+        $versions{$1} = 1 if /^Version: (\S+)/ && $name eq $package;
     }
 
-    return sort {
+    my $installed = `dpkg-query -W -f '\${source:Version}' $package 2>&1`;
+    my @first = delete $versions{$installed} ? $installed : ();
+
+    return @first, sort {
         system('dpkg', '--compare-versions', $a, 'gt', $b) == 0 ? -1 : 1
     } keys %versions;
 }
