@@ -29,6 +29,7 @@ include mk/lint.mk
 include mk/test.mk
 include mk/coverage.mk
 include mk/bench.mk
+include mk/check-pg.mk
 
 .PHONY: help deps install demo demo-stop clean
 

@@ -1,0 +1,45 @@
+#!/bin/bash
+#
+# check-pg.sh DIR: what PostgreSQL's own tests need and no Debian package has,
+# built from the source package of the server that is installed: regress.so,
+# isolationtester, and the two that run the tests.
+#
+# SPDX-License-Identifier: Apache-2.0
+
+set -eu
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+server=$(ls /usr/lib/postgresql/*/bin/postgres | sort -V | tail -n 1)
+bin=$(dirname "$server")
+major=$(basename "$(dirname "$bin")")
+
+mkdir -p "$1"
+out=$(cd "$1" && pwd)
+log=$out/make.log
+
+"$top/mk/source.pl" "postgresql-$major" same "$out"
+
+cd "$out/src"
+
+if [ -f "$out/built" ]; then
+    exit 0
+fi
+
+echo "building: PostgreSQL's tests, see $log"
+
+{
+    # the programs use the libpq of this system
+    ./configure --with-openssl --without-readline --without-zlib \
+        --disable-rpath --bindir="$bin"
+
+    patch -p1 -N < "$top/t/pg/isolationtester.patch"
+
+    make -C src/backend generated-headers
+    make -C src/test/regress
+    make -C src/test/isolation
+} > "$log" 2>&1 < /dev/null || {
+    tail -n 20 "$log"
+    exit 1
+}
+
+touch "$out/built"
