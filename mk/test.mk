@@ -7,7 +7,7 @@ ASAN_CFLAGS  := -O1 -g -fno-omit-frame-pointer -DNGX_DEBUG_PALLOC=1 \
 ASAN_LDFLAGS := -fsanitize=address,undefined
 
 PROVE        := prove -I t/lib --timer -j $(JOBS)
-TESTS        ?= $(sort $(wildcard t/*.t))
+TESTS        ?= $(sort $(wildcard t/*.t t/checks/*.t))
 
 # what runs against the nginx of a newer suite
 SMOKE        := t/00-config.t t/10-endpoint.t t/20-auth.t t/30-tls.t \
@@ -21,7 +21,7 @@ export BUILD
 test:                     ## everything that CI runs; needs the network once
 	+@mk/test.sh
 
-prove: module             ## t/*.t against Debian's nginx (TESTS=, JOBS=)
+prove: module             ## t/*.t, t/checks/*.t: Debian's nginx (TESTS=, JOBS=)
 	$(PROVE) $(TESTS)
 
 asan:                     ## nginx with the module, ASan and UBSan
@@ -31,7 +31,7 @@ asan:                     ## nginx with the module, ASan and UBSan
 	    --ldflags '$(ASAN_LDFLAGS)'
 	@echo "$(BUILD)/asan/nginx"
 
-prove-asan: asan          ## t/*.t against the sanitizer build
+prove-asan: asan          ## the same against the sanitizer build
 	NEON_NGINX=$(BUILD)/asan/nginx NEON_MODULE= NEON_STREAM_MODULE= \
 	    $(PROVE) $(TESTS)
 

@@ -22,19 +22,8 @@ mkdir "$dir/sni";
 symlink "$certs/db.$_", "$dir/sni/ep-1.db.example.com.$_" for qw/crt key/;
 symlink "$certs/other.$_", "$dir/sni/ep-1.other.example.org.$_"
     for qw/crt key/;
-client_certificate('ca', 'alice');
-client_certificate('nobody', 'mallory');
-
-sub client_certificate {
-    my ($ca, $name) = @_;
-
-    NeonTest::Certs::openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt',
-        'ec_paramgen_curve:P-256', '-nodes', '-subj', "/CN=$name",
-        '-CA', "$certs/$ca.crt", '-CAkey', "$certs/$ca.key", '-days', 2,
-        '-addext', 'extendedKeyUsage=clientAuth',
-        '-keyout', "$dir/$name.key", '-out', "$dir/$name.crt");
-    chmod 0600, "$dir/$name.key";
-}
+NeonTest::Certs::client($dir, 'ca', 'alice');
+NeonTest::Certs::client($dir, 'nobody', 'mallory');
 
 my $tls = "ssl_certificate $certs/db.crt; ssl_certificate_key $certs/db.key;";
 my $both = "ssl_certificate $certs/other.crt;"

@@ -247,6 +247,19 @@ sub enter {
 }
 
 
+# tests: the client was let in, and is served; it leaves
+
+sub served {
+    my ($self, $name, $c) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    Test::More::is($c->error_text, '', "$name: logged in");
+    Test::More::is($c->value('hello'), 'hello', "$name: a query");
+    $c->close;
+}
+
+
 # a client that has given its proof and now waits: ->authenticate goes on
 
 sub knock {

@@ -104,6 +104,22 @@ sub leaf {
 }
 
 
+# client($dir, $ca, $name): a certificate that says who a client is
+
+sub client {
+    my ($to, $ca, $name) = @_;
+
+    my $signer = path($ca);
+
+    openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt',
+            'ec_paramgen_curve:P-256', '-nodes', '-subj', "/CN=$name",
+            '-CA', "$signer.crt", '-CAkey', "$signer.key", '-days', 2,
+            '-addext', 'extendedKeyUsage=clientAuth',
+            '-keyout', "$to/$name.key", '-out', "$to/$name.crt");
+    chmod 0600, "$to/$name.key";
+}
+
+
 sub key {
     my ($path, @algorithm) = @_;
 

@@ -283,6 +283,20 @@ sub start_tls {
 }
 
 
+# SSLRequest, its answer, and the handshake
+
+sub inband_tls {
+    my ($self, %o) = @_;
+
+    $self->send(ssl_request);
+
+    my $answer = $self->read_n(1);
+    die "SSLRequest was answered with '$answer'\n" if $answer ne 'S';
+
+    return $self->start_tls(%o);
+}
+
+
 # --- messages ------------------------------------------------------------
 
 # { type, body }, or undef at the end of the stream
@@ -312,19 +326,14 @@ sub login {
 
     my $tls = $o{tls} // 'inband';
 
-    if ($tls eq 'inband') {
-        $self->send(ssl_request);
-
-        my $answer = $self->read_n(1);
-        die "SSLRequest was answered with '$answer'\n" if $answer ne 'S';
-    }
-
     if ($tls ne 'none') {
-        $self->start_tls(
+        my $how = $tls eq 'inband' ? 'inband_tls' : 'start_tls';
+
+        $self->$how(
             alpn => $tls eq 'direct' ? [ 'postgresql' ] : undef,
             map { $_ => $o{$_} }
                 grep { exists $o{$_} } qw/sni alpn ca verify max min send
-                                           session/);
+                                           session cert/);
     }
 
     my @params = (user => $o{user} // 'alice');
@@ -460,6 +469,21 @@ sub error_text {
 
     my $e = $self->{error} or return '';
     return "$e->{C} $e->{M}";
+}
+
+
+# the SQLSTATE of the ErrorResponse that is all that comes before the end;
+# where something else does, what that is
+
+sub only_error {
+    my ($self) = @_;
+
+    my $m = $self->read_message or return 'closed';
+    my $rest = $self->read_all;
+
+    return "$m->{type}..." if $m->{type} ne 'E';
+    return "and more: $rest" if $rest ne '';
+    return error_fields($m->{body})->{C};
 }
 
 

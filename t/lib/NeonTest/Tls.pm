@@ -14,7 +14,8 @@ Net::SSLeay::initialize();
 
 
 # new(sni =>, alpn => [], ca => file, verify => name, max => version,
-#     ticket => bytes that make the ClientHello larger)
+#     ticket => bytes that make the ClientHello larger,
+#     cert => path of the client's own certificate and key, without the suffix)
 
 sub new {
     my ($class, %o) = @_;
@@ -28,6 +29,9 @@ sub new {
                                              : Net::SSLeay::VERIFY_NONE());
     Net::SSLeay::CTX_set_max_proto_version($ctx, $o{max}) if $o{max};
     Net::SSLeay::CTX_set_min_proto_version($ctx, $o{min}) if $o{min};
+
+    Net::SSLeay::set_cert_and_key($ctx, "$o{cert}.crt", "$o{cert}.key")
+        if $o{cert};
 
     my $ssl = Net::SSLeay::new($ctx);
     my $in = Net::SSLeay::BIO_new(Net::SSLeay::BIO_s_mem());
