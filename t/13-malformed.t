@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
-# First packets that are malformed, truncated, too long or hostile: each is
-# answered or closed at once, and the next client is served.
+# First packets that are malformed, truncated or hostile: each is answered or
+# closed at once, and the next client is served.  Lengths and parameters:
+# checks/C09-startup-lengths.t.
 
 use lib 't/lib';
 use NeonTest;
@@ -40,69 +41,6 @@ sub alive {
 }
 
 
-# --- the length ----------------------------------------------------------
-
-for my $length (0, 1, 3, 4, 7, 10009, 10010, 2 ** 16, 2 ** 24, 2 ** 31 - 1,
-                2 ** 31, 2 ** 32 - 8, 2 ** 32 - 1)
-{
-    # more bytes follow than any answer needs to wait for
-    is(answer(pack('N', $length) . $v3 . 'x' x 64), '08P01',
-       "length $length");
-}
-
-alive('lengths');
-
-is(answer(pack('N', 8) . $v3), '08P01', 'length 8: not even a terminator');
-is(answer(packet($v3 . "\0")), '28000', 'length 9: no user');
-
-
-# --- the parameters ------------------------------------------------------
-
-my %packets = (
-    'no terminator'            => "user\0alice\0",
-    'no NUL at all'            => 'useralice',
-    'a name without value'     => "user\0alice\0database\0\0",
-    'bytes behind the end'     => "user\0alice\0\0more",
-    'an empty name'            => "user\0alice\0\0value\0\0",
-    'value without NUL'        => "user\0alice\0database\0app",
-    'only NULs'                => "\0\0\0\0",
-);
-
-for my $name (sort keys %packets) {
-    my $code = answer(packet($v3 . $packets{$name}));
-    is($code, '08P01', $name);
-}
-
-is(answer(packet($v3 . "user\0\0\0")), '28000', 'an empty user');
-is(answer(packet($v3 . "database\0app\0\0")), '28000', 'no user');
-
-alive('parameters');
-
-
-# --- as long as it may be ------------------------------------------------
-
-sub sized {
-    my ($payload) = @_;
-
-    my $fix = "user\0alice\0database\0app\0options\0endpoint=ep-1\0pad\0";
-    return packet($v3 . $fix . 'x' x ($payload - 2 - length $fix) . "\0\0");
-}
-
-is(answer(sized(10001)), '08P01', 'a payload of 10001 bytes');
-
-my $c = $t->client(port => $n->plain_port);
-$c->send(sized(10000));
-is($c->read_message->{type}, 'R', 'a payload of 10000 bytes is taken');
-$c->drop;
-
-my $name = 'n' x 1000;
-$c = $t->enter($n, tls => 'none', params =>
-               [ options => 'endpoint=ep-1', $name => 'value' ]);
-is($c->value('hello'), 'hello', 'a name of 1000 bytes');
-is(($fc->notes('startup'))[-1]{$name}, 'value', 'it reaches the compute');
-$c->close;
-
-
 # --- unknown requests ----------------------------------------------------
 
 is(answer(pack('NN', 8, 1234 << 16 | 1)), '08P01', 'unknown 1234.x code');
@@ -128,6 +66,8 @@ alive('requests');
 
 my $whole = startup_packet([ user => 'alice', database => 'app',
                              options => 'endpoint=ep-1' ]);
+
+my $c;
 
 for my $cut (1 .. 12, 20, length($whole) - 1) {
     $c = $t->client(port => $n->plain_port);

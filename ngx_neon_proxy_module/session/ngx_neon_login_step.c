@@ -191,7 +191,9 @@ ngx_neon_login_startup(ngx_neon_session_t *s, neon_wr_t *w)
 
     while (neon_pg_startup_next(&rd, &param)) {
 
-        if (!ngx_neon_login_forwards(s, param.name)) {
+        if (!ngx_neon_login_forwards(s, param.name)
+            || !neon_pg_startup_counts(&l->startup, &param))
+        {
             continue;
         }
 

@@ -22,6 +22,8 @@ static neon_rc_e neon_pg_first_request(neon_pg_first_t *first, uint32_t code,
     const char **err);
 static void neon_pg_startup_keep(neon_pg_startup_t *st,
     const neon_pg_param_t *param);
+static neon_str_t *neon_pg_startup_field(neon_pg_startup_t *st,
+    neon_str_t name);
 static int neon_pg_startup_is_extension(neon_str_t name);
 
 
@@ -177,26 +179,58 @@ neon_pg_startup_next(neon_rd_t *rd, neon_pg_param_t *param)
 static void
 neon_pg_startup_keep(neon_pg_startup_t *st, const neon_pg_param_t *param)
 {
+    neon_str_t  *field;
+
     st->nparams++;
 
     if (neon_pg_startup_is_extension(param->name)) {
         st->nextensions++;
-
-    } else if (neon_str_eqz(param->name, "user")) {
-        st->user = param->value;
-
-    } else if (neon_str_eqz(param->name, "database")) {
-        st->database = param->value;
-
-    } else if (neon_str_eqz(param->name, "application_name")) {
-        st->application_name = param->value;
-
-    } else if (neon_str_eqz(param->name, "options")) {
-        st->options = param->value;
-
-    } else if (neon_str_eqz(param->name, "replication")) {
-        st->replication = param->value;
+        return;
     }
+
+    field = neon_pg_startup_field(st, param->name);
+
+    if (field != NULL) {
+        *field = param->value;
+    }
+}
+
+
+int
+neon_pg_startup_counts(neon_pg_startup_t *st, const neon_pg_param_t *param)
+{
+    neon_str_t  *field;
+
+    field = neon_pg_startup_field(st, param->name);
+
+    return field == NULL || field->data == param->value.data;
+}
+
+
+static neon_str_t *
+neon_pg_startup_field(neon_pg_startup_t *st, neon_str_t name)
+{
+    if (neon_str_eqz(name, "user")) {
+        return &st->user;
+    }
+
+    if (neon_str_eqz(name, "database")) {
+        return &st->database;
+    }
+
+    if (neon_str_eqz(name, "application_name")) {
+        return &st->application_name;
+    }
+
+    if (neon_str_eqz(name, "options")) {
+        return &st->options;
+    }
+
+    if (neon_str_eqz(name, "replication")) {
+        return &st->replication;
+    }
+
+    return NULL;
 }
 
 

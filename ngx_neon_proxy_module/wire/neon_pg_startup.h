@@ -88,6 +88,11 @@ neon_rc_e neon_pg_startup_parse(neon_pg_startup_t *st, const uint8_t *p,
 int neon_pg_startup_next(neon_rd_t *rd, neon_pg_param_t *param);
 
 
+/* 0: a later one of st->params has its name, and is what st says. */
+int neon_pg_startup_counts(neon_pg_startup_t *st,
+    const neon_pg_param_t *param);
+
+
 /*
  * NegotiateProtocolVersion: the newest minor version that we speak and the
  * names of all "_pq_." parameters.

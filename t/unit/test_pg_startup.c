@@ -198,6 +198,7 @@ startup(neon_pg_startup_t *st, neon_str_t payload, const char **err)
 static void
 startup_parameters(void **state)
 {
+    int                i;
     neon_rd_t          rd;
     const char        *err;
     neon_pg_param_t    param;
@@ -242,6 +243,14 @@ startup_parameters(void **state)
     assert_true(neon_str_eqz(st.user, "b"));
     assert_null(st.database.data);
     assert_int_equal(st.nparams, 3);
+
+    neon_rd_init(&rd, st.params.data, st.params.len);
+
+    for (i = 0; neon_pg_startup_next(&rd, &param); i++) {
+        assert_int_equal(neon_pg_startup_counts(&st, &param), i != 0);
+    }
+
+    assert_int_equal(i, 3);
 
     /* no parameter at all */
 
