@@ -1,10 +1,10 @@
 #!/usr/bin/perl
 
-# SCRAM-SHA-256-PLUS: bound to the certificate of this very connection.
+# SCRAM-SHA-256-PLUS, for clients that mean well.  Those in the middle:
+# checks/C14-channel-binding.t.
 
 use lib 't/lib';
 use NeonTest;
-use NeonTest::Wire;
 
 my $t = NeonTest->new;
 my $pg = $t->postgres;
@@ -106,43 +106,5 @@ $c = login('client without binding', sni => 'ep-1.db.example.com',
            cbind => 'disable');
 is($c->{mechanism}, 'SCRAM-SHA-256', 'client without binding');
 $c->close;
-
-
-# --- an attacker in the middle -------------------------------------------
-
-sub refused {
-    my ($name, $message, %o) = @_;
-
-    my $c = $t->login(%alice, sni => 'ep-1.db.example.com', %o);
-    is($c->error && $c->error->{C}, '28000', "$name: SQLSTATE");
-    like($c->error_text, $message, "$name: message");
-    ok(!$c->{authenticated}, "$name: not authenticated");
-}
-
-refused('bound to another certificate', qr/secure channel data mismatch/,
-        cbind_data => 'x' x 32);
-refused('bound to the certificate of another name',
-        qr/secure channel data mismatch/, cbind_data => $rsa,
-        sni => 'ep-1.other.example.org');
-refused('bound to nothing', qr/secure channel data mismatch/,
-        cbind_data => '');
-refused('PLUS was taken from the list', qr/SCRAM-PLUS not used/,
-        mechanism => 'SCRAM-SHA-256', gs2 => 'y');
-
-my $type = $t->client(port => $port);
-$type->send(ssl_request);
-$type->read_n(1);
-$type->start_tls(sni => 'ep-1.db.example.com');
-$type->send(startup_packet([ user => 'alice' ]));
-$type->read_message;
-
-my $first = 'p=tls-unique,,n=,r=clientnonce';
-$type->send(message('p', "SCRAM-SHA-256-PLUS\0" . pack('N', length $first)
-                         . $first));
-
-my $m = $type->read_message;
-is($m->{type}, 'E', 'tls-unique: refused');
-like(error_fields($m->{body})->{M}, qr/unsupported channel binding/,
-     'tls-unique: message');
 
 $t->done;
