@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
-# What runs out: descriptors, memory, the zone.  Each is said, ends with the
-# shortage, and takes nothing else with it.  And who dies while nginx drains.
+# What runs out: memory, the zone.  Each is said, ends with the shortage, and
+# takes nothing else with it.  And who dies while nginx drains.  Descriptors:
+# checks/C23-no-descriptors.t.
 
 use lib 't/lib';
 use NeonTest;
@@ -11,7 +12,7 @@ use NeonTest::Wire;
 my $t = NeonTest->new;
 my $http = $t->port;
 
-my ($n, $cp, $fc);
+my ($n, $cp, $fc, $session, @many);
 
 # entries that went because the zone was full
 
@@ -33,48 +34,6 @@ sub served {
     is($c && $c->value('hello'), 'hello', $name);
     $c->close if $c;
 }
-
-
-# --- descriptors ----------------------------------------------------------
-
-($n, $cp, $fc) = $t->front(cache => 1, globals => 'worker_rlimit_nofile 60;');
-$n->expect(qr/\[crit\] .*accept4?\(\) failed \(24: /);
-$n->expect(qr/\[(?:alert|crit)\] .*socket\(\) failed \(24: /);
-served('descriptors: enough');
-$cp->forget;
-
-my $session = $t->enter($n);
-my $waiting = $t->client(port => $n->port);
-$waiting->send(ssl_request);
-is($waiting->read_n(1), 'S', 'one is about to log in');
-$waiting->start_tls(sni => 'ep-1.db.example.com');
-
-# connections until nginx has no descriptor left: some wait in the backlog
-my @many;
-
-eventually {
-    push @many, $t->client(port => $n->port) if @many < 200;
-    $n->log =~ /accept4?\(\) failed \(24: /;
-} 'descriptors: none is left, and the log says so';
-
-is($session->value('hello'), 'hello', 'an open session is served');
-
-$waiting->send(startup_packet([ user => 'alice', database => 'app' ]));
-$waiting->authenticate(password => 'pw');
-is($waiting->error && $waiting->error->{C}, '53300',
-   'a login that has no socket for its compute: refused')
-    or diag(explain $waiting->error);
-ok($waiting->error && $waiting->error->{H}, 'with a hint');
-
-$_->drop for @many;
-@many = ();
-served('descriptors: there are some again');
-is(scalar($cp->calls('wake')), 0,
-   'the compute was not taken for one that does not answer');
-is($session->value('hello'), 'hello', 'the session is where it was');
-$session->close;
-my $crits = () = $n->log =~ /accept4?\(\) failed \(24: /g;
-cmp_ok($crits, '<', 100, 'the log was not flooded');
 
 
 # --- memory ---------------------------------------------------------------

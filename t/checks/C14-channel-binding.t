@@ -58,7 +58,8 @@ sub refused {
 refused('bound to another certificate', qr/secure channel data mismatch/,
         cbind_data => 'x' x 32);
 refused('bound to the certificate of another name',
-        qr/secure channel data mismatch/, cbind_data => $binding{'db.example.com'},
+        qr/secure channel data mismatch/,
+        cbind_data => $binding{'db.example.com'},
         sni => 'ep-1.other.example.org');
 refused('bound to nothing', qr/secure channel data mismatch/,
         cbind_data => '');

@@ -349,7 +349,7 @@ sub login {
 
 # answers what the server asks, up to ReadyForQuery or an ErrorResponse;
 # stop => 1: only until the password was given or proven, for another
-# authenticate() later
+# authenticate() later; behind => bytes that follow the proof at once
 
 sub authenticate {
     my ($self, %o) = @_;
@@ -413,7 +413,8 @@ sub auth_request {
         $self->sasl_start([ cstrings($rest) ], %o);
 
     } elsif ($code == 11) {
-        $self->send(message('p', $self->{scram}->final($rest)));
+        $self->send(message('p', $self->{scram}->final($rest))
+                    . ($o{behind} // ''));
 
     } elsif ($code == 12) {
         die "the server's signature is wrong\n"
