@@ -1,9 +1,7 @@
 #!/usr/bin/perl
 
-# Limits: login attempts of an endpoint, names that do not exist (C30), calls
-# that wake a compute.
-#
-#   NEON_SCAN=10000     names of the scan against the defaults (default 500)
+# Limits: login attempts of an endpoint, names that do not exist, calls that
+# wake a compute.  A scan against the defaults: checks/C30-scan.t.
 
 use lib 't/lib';
 use NeonTest;
@@ -362,21 +360,6 @@ for my $workers (1, 4) {
 
 $cp->always(access => undef);
 
-# by default 300 at once, and 10 a second
-my $names = $ENV{NEON_SCAN} // 500;
-my $begun = time;
-
-nginx('');
-my $passed = passed(map { knock("default-$_") } 1 .. $names);
-my $took = time - $begun;
-
-is(calls('access'), $passed, "the default, $names names: one call each");
-cmp_ok($passed, '>=', 300, 'for 300');
-cmp_ok($passed, '<=', 300 + 10 * $took + 1, 'and ten a second');
-is(calls('wake'), 0, 'no compute was started');
-diag(sprintf '%d names, %d calls, %.1f s', $names, $passed, $took)
-    if $ENV{NEON_SCAN};
-
 
 # --- calls that wake a compute -------------------------------------------
 
@@ -401,14 +384,14 @@ wake_retry attempts=1000 base=1ms factor=1;
 wake_timeout 2s;
 END
 $cp->always(wake => $class->error(503, 'RUNNING_OPERATIONS', retry => 1));
-$begun = time;
+my $begun = time;
 @waiting = map { enter('ep-1', stop => 1, params => [
     options => "endpoint=ep-1 neon_lsn:0/$_" ]) } 1 .. 4;
 $_->authenticate for @waiting;
 is(code($_), '57P03', 'refused in the end') for @waiting;
 
 my $calls = calls('wake');
-$took = time - $begun;
+my $took = time - $begun;
 cmp_ok($calls, '<=', 300 + 100 * $took + 1,
        'at most 300 calls at once, and 100 a second');
 cmp_ok($calls, '>', 4, 'more than one each');

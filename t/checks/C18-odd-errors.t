@@ -72,7 +72,8 @@ for my $what (sort keys %error) {
         my $c = enter($where, $what);
         my $m = $c->{messages}[-1];
 
-        ok(message('E', $m->{body}) eq $error{$what}, "$what, $where: as it is");
+        ok(message('E', $m->{body}) eq $error{$what},
+           "$what, $where: as it is");
         is($c->read_all, '', "$what, $where: then the end");
     }
 

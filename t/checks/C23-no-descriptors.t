@@ -9,7 +9,7 @@ use NeonTest::Wire;
 
 my $t = NeonTest->new;
 
-my ($n, $cp, $fc) = $t->front(cache => 1, globals => 'worker_rlimit_nofile 60;');
+my ($n, $cp) = $t->front(cache => 1, globals => 'worker_rlimit_nofile 60;');
 $n->expect(qr/\[crit\] .*accept4?\(\) failed \(24: /);
 $n->expect(qr/\[(?:alert|crit)\] .*socket\(\) failed \(24: /);
 $t->served('enough', $t->enter($n));
