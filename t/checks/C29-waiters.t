@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# Who gives up while waiting for a compute is forgotten at once; the wake-up goes
-# on for the others, and however many wait, it is one call.  52-flights.t has
-# more; bench/flights.pl has 10,000 of them.
+# Who gives up while waiting for a compute is forgotten at once; the wake-up
+# goes on for the others, and however many wait, it is one call.  52-flights.t
+# has more; bench/flights.pl has 10,000 of them.
 
 use lib 't/lib';
 use NeonTest;
