@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
 # A wake-up that fails is tried a few times with pauses, once for all who wait,
-# and ends with a clear FATAL: traffic makes no loop of it (hobbyist#10).  And an
-# endpoint that hangs delays nobody else's (hobbyist#11).
+# and ends with a clear FATAL: traffic makes no loop of it (hobbyist#10).  And
+# an endpoint that hangs delays nobody else's (hobbyist#11).
 
 use lib 't/lib';
 use NeonTest;
