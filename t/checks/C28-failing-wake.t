@@ -15,7 +15,8 @@ my $class = 'NeonTest::ControlPlane';
 
 my ($n, $cp, $fc) = $t->front(
     cache => 1, workers => 2, port => $port,
-    main => "wake_retry attempts=3 base=50ms factor=2;\n",
+    main => "wake_retry attempts=3 base=50ms factor=2;\n"
+            . "control_plane_timeout request=2m;\nwake_timeout 3m;\n",
     stream => "server { listen 127.0.0.1:$port reuseport;"
               . ' neon_proxy_pass main; }');
 

@@ -51,7 +51,8 @@ $all->role('ep-1', alice => $t->{verifier});
 $all->endpoint('ep-1', address => "127.0.0.1:$address");
 
 my $crowded = $t->nginx(
-    main => $all->directives, workers => 2, port => $port,
+    main => $all->directives . "control_plane_timeout request=2m;\n",
+    workers => 2, port => $port,
     stream => "server { listen 127.0.0.1:$port reuseport;"
               . ' neon_proxy_pass main; }');
 
