@@ -98,6 +98,48 @@ check_again(const neon_pg_startup_t *st, size_t n)
 }
 
 
+/* without what a later one of the same name replaces, it says the same */
+
+static void
+check_counts(neon_pg_startup_t *st)
+{
+    uint8_t            *begin;
+    unsigned            users;
+    neon_wr_t           w;
+    neon_rd_t           rd;
+    const char         *err;
+    neon_pg_param_t     param;
+    neon_pg_startup_t   again;
+    static uint8_t      out[70000];
+
+    neon_wr_init(&w, out, sizeof(out));
+    begin = neon_pg_startup_begin(&w, NEON_PG_PROTOCOL_3_0);
+
+    users = 0;
+    neon_rd_init(&rd, st->params.data, st->params.len);
+
+    while (neon_pg_startup_next(&rd, &param)) {
+        if (neon_pg_startup_counts(st, &param)) {
+            users += neon_str_eqz(param.name, "user");
+            neon_pg_startup_param(&w, param.name, param.value);
+        }
+    }
+
+    neon_pg_startup_end(&w, begin);
+
+    check(users == (st->user.data != NULL));
+    check(neon_pg_startup_parse(&again, out + NEON_PG_STARTUP_HEAD,
+                                neon_wr_len(&w) - NEON_PG_STARTUP_HEAD, &err)
+          == NEON_OK);
+    check(neon_str_eq(again.user, st->user));
+    check(neon_str_eq(again.database, st->database));
+    check(neon_str_eq(again.application_name, st->application_name));
+    check(neon_str_eq(again.options, st->options));
+    check(neon_str_eq(again.replication, st->replication));
+    check(again.nextensions == st->nextensions);
+}
+
+
 static void
 check_startup(const uint8_t *p, size_t n)
 {
@@ -117,6 +159,7 @@ check_startup(const uint8_t *p, size_t n)
     }
 
     check(st.params.data == p && st.params.len == n - 1);
+    check_counts(&st);
     check(inside(st.user, p, n) && inside(st.database, p, n));
     check(inside(st.options, p, n) && inside(st.replication, p, n));
     check(inside(st.application_name, p, n));
