@@ -16,6 +16,7 @@ major=$(basename "$(dirname "$bin")")
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
 log=$out/make.log
+patch=$top/t/pg/isolationtester.patch
 
 "$top/mk/source.pl" "postgresql-$major" same "$out"
 
@@ -25,21 +26,23 @@ if [ -f "$out/built" ]; then
     exit 0
 fi
 
+# the programs use the libpq of this system
+
+build()
+{
+    ./configure --with-openssl --without-readline --without-zlib \
+        --disable-rpath --bindir="$bin" &&
+    { patch -p1 -R -f -s --dry-run < "$patch" || patch -p1 < "$patch"; } &&
+    make -C src/backend generated-headers &&
+    make -C src/test/regress &&
+    make -C src/test/isolation
+}
+
 echo "building: PostgreSQL's tests, see $log"
 
-{
-    # the programs use the libpq of this system
-    ./configure --with-openssl --without-readline --without-zlib \
-        --disable-rpath --bindir="$bin"
-
-    patch -p1 -N < "$top/t/pg/isolationtester.patch"
-
-    make -C src/backend generated-headers
-    make -C src/test/regress
-    make -C src/test/isolation
-} > "$log" 2>&1 < /dev/null || {
+if ! build > "$log" 2>&1 < /dev/null; then
     tail -n 20 "$log"
     exit 1
-}
+fi
 
 touch "$out/built"
