@@ -7,6 +7,7 @@
 #include "ngx_neon_slot.h"
 
 #include "ngx_neon_cancel.h"
+#include "ngx_neon_waiter.h"
 #include "ngx_neon_zone.h"
 
 
@@ -90,6 +91,7 @@ ngx_neon_slot_reap(ngx_neon_zone_t *zone, ngx_log_t *log)
 
     if (reaped) {
         ngx_neon_cancel_sweep(zone);
+        ngx_neon_waiter_sweep(zone);
     }
 }
 
@@ -105,6 +107,7 @@ ngx_neon_slot_release(ngx_neon_zone_t *zone)
     zone->slot = NULL;
 
     ngx_neon_cancel_sweep(zone);
+    ngx_neon_waiter_sweep(zone);
 }
 
 

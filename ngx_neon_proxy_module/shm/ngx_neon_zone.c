@@ -19,6 +19,7 @@
 #define NGX_NEON_ZONE_BUCKETS   128           /* bytes of the zone for one */
 #define NGX_NEON_ZONE_OTHERS    4096
 #define NGX_NEON_ZONE_FLIGHTS   1024          /* buckets at most */
+#define NGX_NEON_ZONE_WAITERS   1024
 
 #define NGX_NEON_ZONE_EVICT     64            /* entries that go for one */
 
@@ -246,6 +247,8 @@ ngx_neon_zone_tables(ngx_neon_zone_t *zone, size_t size,
     rc |= ngx_neon_table_init(&sh->flights, zone->shpool,
                               ngx_min(others, NGX_NEON_ZONE_FLIGHTS));
     rc |= ngx_neon_table_init(&sh->cancels, zone->shpool, others);
+    rc |= ngx_neon_table_init(&sh->waiters, zone->shpool,
+                              ngx_min(others, NGX_NEON_ZONE_WAITERS));
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
 
@@ -385,6 +388,7 @@ ngx_neon_zone_recover(ngx_neon_zone_t *zone)
 
     ngx_neon_table_recount(&sh->flights);
     ngx_neon_table_recount(&sh->cancels);
+    ngx_neon_table_recount(&sh->waiters);
 
     sh->recovered++;
 }

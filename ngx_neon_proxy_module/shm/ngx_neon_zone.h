@@ -13,13 +13,14 @@
  *   limits           leaky buckets, ngx_neon_limit.h
  *   flights          leases, ngx_neon_flight.h
  *   cancels          cancel keys, ngx_neon_cancel.h
+ *   waiters          of `control_plane link`, ngx_neon_waiter.h
  *   metrics          ngx_neon_metrics.h
  *
  * Rules.  shpool->mutex is the only lock (the master frees it when its holder
  * was killed), held for map operations only: no allocation but from the slab,
  * no logging, no system call.  Pointers into the zone do not leave the lock,
- * except to slots and metrics, which are never freed, and to cancel keys,
- * which only their owner frees.
+ * except to slots and metrics, which are never freed, and to cancel keys and
+ * waiters, which only their owner frees.
  *
  * A holder that was killed leaves `busy` set.  The next one finds it and makes
  * everything anew that can be half done: see ngx_neon_table.h.
@@ -60,6 +61,8 @@ typedef struct {
     ngx_neon_lru_t          limits;
     ngx_neon_table_t        flights;
     ngx_neon_table_t        cancels;
+    ngx_neon_table_t        waiters;
+    ngx_atomic_t            answers;          /* to waiters, so far */
     ngx_neon_metrics_t     *metrics;
 
     uint64_t                recovered;        /* times that `busy` was found */

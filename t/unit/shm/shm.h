@@ -19,6 +19,7 @@
 
 #include "ngx_neon_cancel.h"
 #include "ngx_neon_limit.h"
+#include "ngx_neon_waiter.h"
 #include "ngx_neon_zone.h"
 
 

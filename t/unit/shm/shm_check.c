@@ -347,6 +347,10 @@ shm_fault(shm_t *shm)
         return "cancels: chain and count differ";
     }
 
+    if (shm_count(shm, &sh->waiters) != (ngx_int_t) sh->waiters.count) {
+        return "waiters: chain and count differ";
+    }
+
     i = 0;
 
     for (slot = sh->slots; slot; slot = slot->next) {

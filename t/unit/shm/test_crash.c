@@ -71,6 +71,8 @@ static ngx_neon_lru_t         *node, *secret;
 static ngx_neon_lru_policy_t   policy;
 static ngx_neon_ticket_t       ticket;
 static void                   *handle;
+static u_char                  id[NGX_NEON_WAITER_ID + 1];
+static u_char                  other_id[NGX_NEON_WAITER_ID + 1];
 static u_char                  buffer[NGX_NEON_LRU_VALUE_MAX];
 static u_char                  now[SIZE];
 static report_t               *report;
@@ -489,6 +491,66 @@ cancel_sweep(void)
 
 
 static void
+waiters(void)
+{
+    void  *other;
+
+    some();
+    (void) ngx_neon_waiter_add(&shm->conf[0], 10, id, &handle);
+    (void) ngx_neon_waiter_add(&shm->conf[0], 10, other_id, &other);
+}
+
+
+static void
+waiter_add(void)
+{
+    u_char  more[NGX_NEON_WAITER_ID + 1];
+
+    (void) ngx_neon_waiter_add(&shm->conf[0], 10, more, &handle);
+}
+
+
+static void
+waiter_answer(void)
+{
+    (void) ngx_neon_waiter_answer(&shm->conf[0],
+                                  neon_str(id, NGX_NEON_WAITER_ID),
+                                  neon_str("a password", 10));
+}
+
+
+static void
+waiter_remove(void)
+{
+    ngx_neon_waiter_remove(&shm->conf[0], handle);
+}
+
+
+static void
+waiter_answered(void)
+{
+    waiters();
+    waiter_answer();
+}
+
+
+static void
+waiters_of_the_dead(void)
+{
+    waiter_answered();
+    shm_die(shm, 0);
+    shm_claim(shm, 0);
+}
+
+
+static void
+waiter_sweep(void)
+{
+    ngx_neon_waiter_sweep(zone);
+}
+
+
+static void
 claim(void)
 {
     ngx_neon_slot_claim(zone, &shm_log);
@@ -553,6 +615,10 @@ static const scenario_t  scenarios[] = {
     { "cancel key, zone full", full, cancel_add },
     { "cancel key removed", cancels, cancel_remove },
     { "cancel keys swept", cancels_of_the_dead, cancel_sweep },
+    { "waiter", waiters, waiter_add },
+    { "waiter answered", waiters, waiter_answer },
+    { "waiter removed", waiter_answered, waiter_remove },
+    { "waiters swept", waiters_of_the_dead, waiter_sweep },
     { "claim a slot", some, claim },
     { "release a slot", cancels, release },
     { "recovery", half_done, hit }
@@ -606,6 +672,7 @@ use(void)
     }
 
     ngx_neon_cancel_sweep(zone);
+    ngx_neon_waiter_sweep(zone);
 
     if (report->broken == NULL) {
         report->broken = shm_fault(shm);
