@@ -10,6 +10,8 @@
 
 #include "ngx_neon_login.h"
 
+#include "neon_pg_error.h"
+
 
 /*
  * Answers an AuthenticationRequest other than AuthenticationOk: appends to
@@ -19,6 +21,13 @@
  */
 ngx_int_t ngx_neon_enter(ngx_neon_session_t *s, uint32_t code,
     neon_str_t rest, ngx_uint_t *salt);
+
+/*
+ * What to do after an ErrorResponse before AuthenticationOk; *again: it is
+ * worth one more wake-up.
+ */
+ngx_neon_failure_e ngx_neon_login_failure(neon_pg_error_t *e,
+    ngx_uint_t *again);
 
 
 #endif /* NGX_NEON_ENTER_H */

@@ -9,8 +9,6 @@
 #include "ngx_neon_login.h"
 #include "ngx_neon_pass.h"
 
-#include "neon_pg_error.h"
-
 
 typedef enum {
     NGX_NEON_LOGIN_BEGIN = 0,
@@ -35,28 +33,11 @@ static ngx_int_t ngx_neon_login_key_data(ngx_neon_session_t *s,
     neon_pg_msg_t *msg);
 static ngx_int_t ngx_neon_login_error(ngx_neon_session_t *s,
     neon_pg_msg_t *msg);
-static ngx_neon_failure_e ngx_neon_login_failure(neon_pg_error_t *e,
-    ngx_uint_t *again);
 static ngx_int_t ngx_neon_login_ready(ngx_neon_session_t *s,
     neon_pg_msg_t *msg);
 static ngx_int_t ngx_neon_login_forward(ngx_neon_session_t *s,
     const u_char *p, size_t n);
 static ngx_int_t ngx_neon_login_malformed(ngx_neon_session_t *s, char *what);
-
-
-/*
- * SQLSTATEs of a login that say nothing against the compute: the user's own
- * faults, and a compute that is full.
- */
-
-static const char  *ngx_neon_login_final[] = {
-    "28P01", "28000",                   /* the password, pg_hba.conf */
-    "3D000", "3F000", "42704",          /* no such database, schema, object */
-    "42501", "42601", "22023",          /* privilege, options */
-    "53300", "53200", "53400",
-    "40001", "0A000",
-    NULL
-};
 
 
 ngx_int_t
@@ -503,46 +484,6 @@ ngx_neon_login_error(ngx_neon_session_t *s, neon_pg_msg_t *msg)
     }
 
     return NGX_ERROR;
-}
-
-
-/*
- * Which errors before AuthenticationOk are worth one more wake-up: those that
- * are neither the user's nor the state of a healthy compute.
- */
-
-static ngx_neon_failure_e
-ngx_neon_login_failure(neon_pg_error_t *e, ngx_uint_t *again)
-{
-    ngx_uint_t  i;
-
-    *again = 1;
-
-    /* cannot_connect_now: starting up, in recovery */
-
-    if (neon_str_eqz(e->sqlstate, "57P03")) {
-        return NGX_NEON_FAILURE_STARTING;
-    }
-
-    for (i = 0; ngx_neon_login_final[i]; i++) {
-        if (neon_str_eqz(e->sqlstate, ngx_neon_login_final[i])) {
-            *again = 0;
-            break;
-        }
-    }
-
-    /* pgbouncer is full */
-
-    if (neon_str_eqz(e->sqlstate, "08P01")
-        && ngx_strlcasestrn((u_char *) e->message.data,
-                            (u_char *) e->message.data + e->message.len,
-                            (u_char *) "no more connections allowed", 26)
-           != NULL)
-    {
-        *again = 0;
-    }
-
-    return NGX_NEON_FAILURE_FINAL;
 }
 
 
