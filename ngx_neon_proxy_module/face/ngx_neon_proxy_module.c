@@ -144,6 +144,14 @@ ngx_neon_proxy_get(ngx_conf_t *cf, ngx_str_t *name)
 }
 
 
+void
+ngx_neon_proxy_place(ngx_conf_t *cf, ngx_neon_place_t *place)
+{
+    place->file = cf->conf_file->file.name.data;
+    place->line = cf->conf_file->line;
+}
+
+
 static char *
 ngx_neon_proxy_block(ngx_conf_t *cf, ngx_command_t *cmd, void *dummy)
 {

@@ -39,6 +39,10 @@ typedef struct {
 ngx_neon_conf_t *ngx_neon_proxy_get(ngx_conf_t *cf, ngx_str_t *name);
 
 
+/* where the directive stands that is being read */
+void ngx_neon_proxy_place(ngx_conf_t *cf, ngx_neon_place_t *place);
+
+
 extern ngx_module_t  ngx_neon_proxy_module;
 extern ngx_module_t  ngx_neon_conf_module;
 

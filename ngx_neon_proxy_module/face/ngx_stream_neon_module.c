@@ -13,12 +13,12 @@
 #include "ngx_neon_tls.h"
 #include "ngx_neon_variables.h"
 #include "ngx_neon_vpc.h"
+#include "ngx_stream_neon_ssl.h"
 
 
 typedef struct {
     ngx_neon_conf_t       *conf;
-    u_char                *file;
-    ngx_uint_t             line;
+    ngx_neon_place_t       place;
 } ngx_stream_neon_srv_conf_t;
 
 
@@ -436,8 +436,7 @@ ngx_stream_neon_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    nscf->file = cf->conf_file->file.name.data;
-    nscf->line = cf->conf_file->line;
+    ngx_neon_proxy_place(cf, &nscf->place);
 
     cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
 
@@ -474,7 +473,7 @@ ngx_stream_neon_init(ngx_conf_t *cf)
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                           "\"neon_proxy_pass\" and another directive that"
                           " serves the connection are in one server in %s:%ui",
-                          nscf->file, nscf->line);
+                          nscf->place.file, nscf->place.line);
             return NGX_ERROR;
         }
 
@@ -497,9 +496,6 @@ ngx_stream_neon_init_ssl(ngx_conf_t *cf, ngx_stream_neon_srv_conf_t *nscf,
 {
     ngx_stream_conf_ctx_t       *ctx;
     ngx_neon_stream_ssl_conf_t  *parent;
-#if (NGX_NEON_STREAM_SSL_BY_LISTEN)
-    ngx_stream_module_t         *ssl;
-#endif
 
     /* that of stream {}: cf->ctx is the last server's */
 
@@ -508,37 +504,11 @@ ngx_stream_neon_init_ssl(ngx_conf_t *cf, ngx_stream_neon_srv_conf_t *nscf,
     parent = ctx->srv_conf[ngx_stream_ssl_module.ctx_index];
 
     if (sslcf->certificates && sslcf->certificates != parent->certificates) {
-        nscf->conf->certificate.file = nscf->file;
-        nscf->conf->certificate.line = nscf->line;
+        nscf->conf->certificate = nscf->place;
     }
 
-#if (NGX_NEON_STREAM_SSL_BY_LISTEN)
-
-    /*
-     * TLS is in-band, so there is no "listen ... ssl" to make the stock
-     * module build the context.  Its merge is made to run once more, to its
-     * end: what is set already stays, what it left out is inherited now.
-     */
-
-    if (sslcf->ssl.ctx == NULL && sslcf->certificates) {
-        sslcf->listen = 1;
-        sslcf->file = nscf->file;
-        sslcf->line = nscf->line;
-
-        ssl = ngx_stream_ssl_module.ctx;
-
-        if (ssl->merge_srv_conf(cf, parent, sslcf) != NGX_CONF_OK) {
-            return NGX_ERROR;
-        }
-    }
-#endif
-
-    if (sslcf->ssl.ctx) {
-        ngx_neon_tls_set_tickets(&sslcf->ssl);
-
-        if (sslcf->alpn.len == 0) {
-            ngx_neon_tls_set_alpn(&sslcf->ssl);
-        }
+    if (ngx_stream_neon_ssl_init(cf, sslcf, &nscf->place) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     if (sslcf->ssl.ctx == NULL && nscf->conf->tls_required == 1
@@ -548,7 +518,7 @@ ngx_stream_neon_init_ssl(ngx_conf_t *cf, ngx_stream_neon_srv_conf_t *nscf,
                       "neon_proxy \"%V\" has \"tls_required on\", but there is"
                       " no \"ssl_certificate\" for the \"neon_proxy_pass\""
                       " in %s:%ui: every client will be refused",
-                      &nscf->conf->name, nscf->file, nscf->line);
+                      &nscf->conf->name, nscf->place.file, nscf->place.line);
     }
 
     return NGX_OK;
