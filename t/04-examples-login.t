@@ -5,7 +5,10 @@
 
 use lib 't/lib';
 use NeonTest;
+use NeonTest::Certs;
 use NeonTest::Example;
+use NeonTest::Link;
+use NeonTest::Process;
 
 my $t = NeonTest->new;
 my $pg = $t->postgres;
@@ -40,6 +43,47 @@ my %example = (
         $e->put('10.0.0.11:5432', $pg->address);
 
         return %app;
+    },
+
+    'link.conf.example' => sub {
+        my ($e) = @_;
+
+        # psql shows a URL, and the console has its certificate
+
+        my $dir = $t->dir;
+        my $tls = $t->postgres(ssl => 1, key => 'db');
+
+        NeonTest::Certs::openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt',
+            'ec_paramgen_curve:P-256', '-nodes', '-days', 2,
+            '-subj', '/CN=console', '-CA', $t->certs('ca.crt'),
+            '-CAkey', $t->certs('ca.key'),
+            '-addext', 'extendedKeyUsage=clientAuth',
+            '-keyout', "$dir/console.key", '-out', "$dir/console.crt");
+        chmod 0600, "$dir/console.key";
+
+        return (user => 'alice', login => sub {
+            my $out = "$dir/psql";
+            my $p = NeonTest::Process->spawn(
+                [ 'psql', '-X', '-A', '-t', '-q', '-o', "$dir/rows",
+                  '-c', 'select current_user', '-d',
+                  'host=ep-1.db.example.com hostaddr=127.0.0.1'
+                  . ' sslmode=verify-full user=me port=' . $e->port(5432)
+                  . ' sslrootcert=' . $t->certs('ca.crt') ], out => $out);
+
+            my $id = eventually { NeonTest::Link::link_of(slurp($out)) }
+                                'link.conf.example: the URL';
+            my $r = run([ 'psql', '-X', '-A', '-t', '-d', 'host=127.0.0.1'
+                . " sslmode=require user=console sslcert=$dir/console.crt"
+                . " sslkey=$dir/console.key port=" . $e->port(7000), '-c',
+                NeonTest::Link::callback($id, host => 'localhost',
+                    port => $tls->port, %alice) ]);
+
+            is($r->{out}, "ok\n", 'link.conf.example: the callback')
+                or diag($r->{err});
+            $p->wait(30 * $NeonTest::slow);
+
+            return { out => slurp("$dir/rows"), err => slurp($out) };
+        });
     },
 
     'postgres.conf.example' => sub {

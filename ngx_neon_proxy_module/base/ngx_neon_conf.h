@@ -116,6 +116,8 @@ typedef struct {
     u_char                 *file;             /* of the first mention */
     ngx_uint_t              line;
     unsigned                defined:1;        /* the block itself was seen */
+    ngx_neon_place_t        websocket;        /* that refers to it */
+    ngx_neon_place_t        manage;           /* neon_proxy_manage, too */
 
     ngx_str_t               zone_name;
     size_t                  zone_size;
@@ -125,7 +127,6 @@ typedef struct {
     void                   *ctl_conf;         /* owned by ctl */
 
     ngx_uint_t              auth;             /* ngx_neon_auth_mode_e */
-    ngx_neon_place_t        websocket;        /* that refers to it */
     ngx_neon_place_t        certificate;      /* of a stream server's own */
 
     ngx_neon_cache_conf_t   node_cache;

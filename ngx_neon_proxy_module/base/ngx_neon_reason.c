@@ -66,6 +66,17 @@ static const ngx_neon_reason_t  ngx_neon_reasons[NGX_NEON_REASONS] = {
         .retryable = 1
     },
 
+    [NGX_NEON_REASON_CONFIRM_TIMEOUT] = {
+        .name = ngx_string("confirm_timeout"),
+        .sqlstate = "57014",
+        .message = "Disconnected due to inactivity.",
+        .hint = "Connect again, and visit the address that is shown then.",
+        .status = 408,
+        .level = NGX_LOG_INFO,
+        .fault = NGX_NEON_FAULT_CLIENT,
+        .retryable = 1
+    },
+
     [NGX_NEON_REASON_PROTOCOL] = {
         .name = ngx_string("protocol"),
         .sqlstate = "08P01",

@@ -21,6 +21,7 @@ typedef enum {
     NGX_NEON_REASON_CLIENT_GONE,        /* left before it was logged in */
     NGX_NEON_REASON_CLIENT_RESET,       /* lost in the relay */
     NGX_NEON_REASON_CLIENT_TIMEOUT,
+    NGX_NEON_REASON_CONFIRM_TIMEOUT,    /* nobody logged in for it */
     NGX_NEON_REASON_PROTOCOL,
     NGX_NEON_REASON_VERSION,
     NGX_NEON_REASON_TLS_REQUIRED,

@@ -163,12 +163,14 @@ struct ngx_neon_ctl_s {
        errors itself */
     ngx_int_t                (*init)(ngx_conf_t *cf, ngx_neon_conf_t *conf);
 
+    /* NULL, as is the next one: nobody can ask it, it calls back */
     ngx_int_t                (*start)(ngx_neon_ctl_request_t *r);
     void                     (*cancel)(ngx_neon_ctl_request_t *r);
 };
 
 
 extern ngx_neon_ctl_t  ngx_neon_ctl_http;
+extern ngx_neon_ctl_t  ngx_neon_ctl_link;
 extern ngx_neon_ctl_t  ngx_neon_ctl_postgres;
 extern ngx_neon_ctl_t  ngx_neon_ctl_static;
 

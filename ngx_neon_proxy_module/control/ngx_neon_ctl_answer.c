@@ -13,6 +13,11 @@
 #define NGX_NEON_CTL_NAME_MAX  128        /* of a name in a log line */
 
 
+static void ngx_neon_ctl_admits_nobody(ngx_neon_ctl_request_t *r,
+    ngx_str_t *entry, const char *list, const char *what);
+static ngx_str_t ngx_neon_ctl_cold_start(ngx_str_t *text);
+
+
 static ngx_conf_enum_t  ngx_neon_ctl_ssl_names[] = {
     { ngx_string("off"), NGX_NEON_SSL_OFF },
     { ngx_string("prefer"), NGX_NEON_SSL_PREFER },
@@ -22,8 +27,13 @@ static ngx_conf_enum_t  ngx_neon_ctl_ssl_names[] = {
 };
 
 
-static void ngx_neon_ctl_admits_nobody(ngx_neon_ctl_request_t *r,
-    ngx_str_t *entry, const char *list, const char *what);
+static ngx_str_t  ngx_neon_ctl_cold_starts[] = {
+    ngx_string("unknown"),
+    ngx_string("warm"),
+    ngx_string("pool_hit"),
+    ngx_string("pool_miss"),
+    ngx_null_string
+};
 
 
 ngx_str_t
@@ -296,19 +306,60 @@ ngx_neon_ctl_address(ngx_neon_node_t *node, ngx_pool_t *pool, ngx_str_t *text,
         }
     }
 
-    if (!ngx_neon_url_host_valid(&host) && !ngx_neon_url_host_literal(&host)) {
+    return ngx_neon_ctl_host(node, pool, &host, err);
+}
+
+
+ngx_int_t
+ngx_neon_ctl_host(ngx_neon_node_t *node, ngx_pool_t *pool, ngx_str_t *host,
+    const char **err)
+{
+    if (!ngx_neon_url_host_valid(host) && !ngx_neon_url_host_literal(host)) {
         *err = "no valid host";
         return NGX_ERROR;
     }
 
-    node->host.data = ngx_pnalloc(pool, host.len + 1);
+    node->host.data = ngx_pnalloc(pool, host->len + 1);
     if (node->host.data == NULL) {
         *err = "no memory";
         return NGX_ERROR;
     }
 
-    *ngx_cpymem(node->host.data, host.data, host.len) = '\0';
-    node->host.len = host.len;
+    *ngx_cpymem(node->host.data, host->data, host->len) = '\0';
+    node->host.len = host->len;
 
     return NGX_OK;
+}
+
+
+void
+ngx_neon_ctl_aux(ngx_neon_node_t *node, ngx_pool_t *pool,
+    ngx_neon_ctl_json_t *json)
+{
+    node->endpoint_id = ngx_neon_ctl_printable(pool, &json->aux_endpoint_id,
+                                               NGX_NEON_CTL_ID_MAX);
+    node->project_id = ngx_neon_ctl_printable(pool, &json->aux_project_id,
+                                              NGX_NEON_CTL_ID_MAX);
+    node->branch_id = ngx_neon_ctl_printable(pool, &json->aux_branch_id,
+                                             NGX_NEON_CTL_ID_MAX);
+    node->compute_id = ngx_neon_ctl_printable(pool, &json->aux_compute_id,
+                                              NGX_NEON_CTL_ID_MAX);
+    node->cold_start = ngx_neon_ctl_cold_start(&json->aux_cold_start);
+}
+
+
+static ngx_str_t
+ngx_neon_ctl_cold_start(ngx_str_t *text)
+{
+    ngx_str_t  *s;
+
+    for (s = ngx_neon_ctl_cold_starts; s->len; s++) {
+        if (s->len == text->len
+            && ngx_memcmp(s->data, text->data, s->len) == 0)
+        {
+            return *s;
+        }
+    }
+
+    return ngx_neon_ctl_cold_starts[0];
 }

@@ -9,6 +9,10 @@
 
 
 #include "ngx_neon_ctl.h"
+#include "ngx_neon_ctl_json.h"
+
+
+#define NGX_NEON_CTL_ID_MAX  128              /* of ids, in logs and traces */
 
 
 /*
@@ -51,12 +55,20 @@ const char *ngx_neon_ctl_allowed_vpc(ngx_neon_ctl_request_t *r,
 /* off, prefer, require, verify-full; else NGX_DECLINED */
 ngx_int_t ngx_neon_ctl_ssl(ngx_neon_node_t *node, ngx_str_t *text);
 
+/* a name or an address, copied, with NUL behind it; NGX_ERROR as below */
+ngx_int_t ngx_neon_ctl_host(ngx_neon_node_t *node, ngx_pool_t *pool,
+    ngx_str_t *host, const char **err);
+
 /*
  * HOST:PORT, split at the last colon; [v6] without its brackets.  host is
  * copied, with NUL behind it.  NGX_ERROR: *err is a static text.
  */
 ngx_int_t ngx_neon_ctl_address(ngx_neon_node_t *node, ngx_pool_t *pool,
     ngx_str_t *text, const char **err);
+
+/* ids, and cold_start_info */
+void ngx_neon_ctl_aux(ngx_neon_node_t *node, ngx_pool_t *pool,
+    ngx_neon_ctl_json_t *json);
 
 
 #endif /* NGX_NEON_CTL_ANSWER_H */

@@ -7,11 +7,9 @@
 #include "ngx_neon_ctl_http_answer.h"
 #include "ngx_neon_ctl_answer.h"
 #include "ngx_neon_ctl_error.h"
-#include "ngx_neon_ctl_json.h"
 #include "ngx_neon_url.h"
 
 
-#define NGX_NEON_CTL_HTTP_ID_MAX    128
 #define NGX_NEON_CTL_HTTP_RATE_MAX  1000000
 
 
@@ -22,16 +20,6 @@ static void ngx_neon_ctl_http_rates(ngx_neon_access_t *access,
 static ngx_uint_t ngx_neon_ctl_http_milli(ngx_str_t *number);
 static const char *ngx_neon_ctl_http_node(ngx_neon_ctl_request_t *r,
     ngx_neon_ctl_json_t *json);
-static ngx_str_t ngx_neon_ctl_http_cold_start(ngx_str_t *text);
-
-
-static ngx_str_t  ngx_neon_ctl_http_cold_starts[] = {
-    ngx_string("unknown"),
-    ngx_string("warm"),
-    ngx_string("pool_hit"),
-    ngx_string("pool_miss"),
-    ngx_null_string
-};
 
 
 void
@@ -84,9 +72,9 @@ ngx_neon_ctl_http_access(ngx_neon_ctl_request_t *r, ngx_neon_ctl_json_t *json)
     access->block_public = json->block_public;
     access->block_vpc = json->block_vpc;
     access->project_id = ngx_neon_ctl_printable(r->pool, &json->project_id,
-                                                NGX_NEON_CTL_HTTP_ID_MAX);
+                                                NGX_NEON_CTL_ID_MAX);
     access->account_id = ngx_neon_ctl_printable(r->pool, &json->account_id,
-                                                NGX_NEON_CTL_HTTP_ID_MAX);
+                                                NGX_NEON_CTL_ID_MAX);
 
     ngx_neon_ctl_http_rates(access, json);
 
@@ -177,35 +165,10 @@ ngx_neon_ctl_http_node(ngx_neon_ctl_request_t *r, ngx_neon_ctl_json_t *json)
 
     node->ssl = NGX_NEON_SSL_AUTO;
 
-    node->endpoint_id = ngx_neon_ctl_printable(pool, &json->aux_endpoint_id,
-                                               NGX_NEON_CTL_HTTP_ID_MAX);
-    node->project_id = ngx_neon_ctl_printable(pool, &json->aux_project_id,
-                                              NGX_NEON_CTL_HTTP_ID_MAX);
-    node->branch_id = ngx_neon_ctl_printable(pool, &json->aux_branch_id,
-                                             NGX_NEON_CTL_HTTP_ID_MAX);
-    node->compute_id = ngx_neon_ctl_printable(pool, &json->aux_compute_id,
-                                              NGX_NEON_CTL_HTTP_ID_MAX);
-    node->cold_start = ngx_neon_ctl_http_cold_start(&json->aux_cold_start);
+    ngx_neon_ctl_aux(node, pool, json);
 
     r->rc = NGX_OK;
     r->node = node;
 
     return NULL;
-}
-
-
-static ngx_str_t
-ngx_neon_ctl_http_cold_start(ngx_str_t *text)
-{
-    ngx_str_t  *s;
-
-    for (s = ngx_neon_ctl_http_cold_starts; s->len; s++) {
-        if (s->len == text->len
-            && ngx_memcmp(s->data, text->data, s->len) == 0)
-        {
-            return *s;
-        }
-    }
-
-    return ngx_neon_ctl_http_cold_starts[0];
 }

@@ -1,5 +1,6 @@
 /*
- * The JSON answers of Neon's HTTP API, by yajl's streaming parser.
+ * The JSON of Neon's HTTP API and of its console's callbacks, by yajl's
+ * streaming parser.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -23,6 +24,9 @@ typedef enum {
 #define NGX_NEON_CTL_JSON_ROOT      0
 #define NGX_NEON_CTL_JSON_SECRET    1
 #define NGX_NEON_CTL_JSON_RATES     28        /* and behind it: its members */
+#define NGX_NEON_CTL_JSON_CALLBACK  39        /* the root of a callback */
+#define NGX_NEON_CTL_JSON_RESULT    (NGX_NEON_CTL_JSON_CALLBACK + 2)
+#define NGX_NEON_CTL_JSON_SUCCESS   (NGX_NEON_CTL_JSON_CALLBACK + 3)
 #define NGX_NEON_CTL_JSON_UNKNOWN   (-1)
 #define NGX_NEON_CTL_JSON_NO_VALUE  ((size_t) -1)
 
@@ -45,6 +49,8 @@ typedef struct {
 } ngx_neon_ctl_json_ctx_t;
 
 
+static ngx_int_t ngx_neon_ctl_json_document(ngx_neon_ctl_json_t *json,
+    ngx_str_t *text, ngx_pool_t *pool, ngx_int_t root, const char **err);
 static int ngx_neon_ctl_json_open(ngx_neon_ctl_json_ctx_t *ctx,
     ngx_neon_ctl_json_type_e type);
 static int ngx_neon_ctl_json_type(ngx_neon_ctl_json_ctx_t *ctx,
@@ -190,7 +196,46 @@ static ngx_neon_ctl_json_field_t  ngx_neon_ctl_json_fields[] = {
       offsetof(ngx_neon_ctl_json_t, rate[2].rps) },                   /* 37 */
 
     { 32, ngx_string("burst"), NGX_NEON_CTL_JSON_NUMBER,
-      offsetof(ngx_neon_ctl_json_t, rate[2].burst) }                  /* 38 */
+      offsetof(ngx_neon_ctl_json_t, rate[2].burst) },                 /* 38 */
+
+    { NGX_NEON_CTL_JSON_UNKNOWN, ngx_null_string,
+      NGX_NEON_CTL_JSON_OBJECT, NGX_NEON_CTL_JSON_NO_VALUE },         /* 39 */
+
+    { NGX_NEON_CTL_JSON_CALLBACK, ngx_string("session_id"),
+      NGX_NEON_CTL_JSON_STRING,
+      offsetof(ngx_neon_ctl_json_t, session_id) },
+
+    { NGX_NEON_CTL_JSON_CALLBACK, ngx_string("result"),
+      NGX_NEON_CTL_JSON_OBJECT,
+      NGX_NEON_CTL_JSON_NO_VALUE },
+
+    { NGX_NEON_CTL_JSON_RESULT, ngx_string("Success"),
+      NGX_NEON_CTL_JSON_OBJECT,
+      offsetof(ngx_neon_ctl_json_t, success) },
+
+    { NGX_NEON_CTL_JSON_SUCCESS, ngx_string("host"),
+      NGX_NEON_CTL_JSON_STRING,
+      offsetof(ngx_neon_ctl_json_t, host) },
+
+    { NGX_NEON_CTL_JSON_SUCCESS, ngx_string("port"),
+      NGX_NEON_CTL_JSON_NUMBER,
+      offsetof(ngx_neon_ctl_json_t, port) },
+
+    { NGX_NEON_CTL_JSON_SUCCESS, ngx_string("dbname"),
+      NGX_NEON_CTL_JSON_STRING,
+      offsetof(ngx_neon_ctl_json_t, dbname) },
+
+    { NGX_NEON_CTL_JSON_SUCCESS, ngx_string("user"),
+      NGX_NEON_CTL_JSON_STRING,
+      offsetof(ngx_neon_ctl_json_t, user) },
+
+    { NGX_NEON_CTL_JSON_SUCCESS, ngx_string("password"),
+      NGX_NEON_CTL_JSON_STRING,
+      offsetof(ngx_neon_ctl_json_t, password) },
+
+    { NGX_NEON_CTL_JSON_SUCCESS, ngx_string("public_access_allowed"),
+      NGX_NEON_CTL_JSON_BOOLEAN,
+      offsetof(ngx_neon_ctl_json_t, public_access) }
 };
 
 
@@ -213,17 +258,36 @@ ngx_int_t
 ngx_neon_ctl_json_parse(ngx_neon_ctl_json_t *json, ngx_str_t *text,
     ngx_pool_t *pool, const char **err)
 {
+    return ngx_neon_ctl_json_document(json, text, pool,
+                                      NGX_NEON_CTL_JSON_ROOT, err);
+}
+
+
+ngx_int_t
+ngx_neon_ctl_json_callback(ngx_neon_ctl_json_t *json, ngx_str_t *text,
+    ngx_pool_t *pool, const char **err)
+{
+    return ngx_neon_ctl_json_document(json, text, pool,
+                                      NGX_NEON_CTL_JSON_CALLBACK, err);
+}
+
+
+static ngx_int_t
+ngx_neon_ctl_json_document(ngx_neon_ctl_json_t *json, ngx_str_t *text,
+    ngx_pool_t *pool, ngx_int_t root, const char **err)
+{
     yajl_handle              handle;
     yajl_status              status;
     ngx_neon_ctl_json_ctx_t  ctx;
 
     ngx_memzero(json, sizeof(ngx_neon_ctl_json_t));
+    json->public_access = 1;
 
     ctx.json = json;
     ctx.pool = pool;
     ctx.err = NULL;
     ctx.depth = 0;
-    ctx.field = NGX_NEON_CTL_JSON_ROOT;
+    ctx.field = root;
 
     handle = yajl_alloc(&ngx_neon_ctl_json_callbacks, NULL, &ctx);
     if (handle == NULL) {
@@ -444,7 +508,9 @@ ngx_neon_ctl_json_type(ngx_neon_ctl_json_ctx_t *ctx,
 
     /* nobody is to be locked out by limits that make no sense */
 
-    if (ctx->field >= NGX_NEON_CTL_JSON_RATES) {
+    if (ctx->field >= NGX_NEON_CTL_JSON_RATES
+        && ctx->field < NGX_NEON_CTL_JSON_CALLBACK)
+    {
         ctx->field = NGX_NEON_CTL_JSON_UNKNOWN;
         return 1;
     }
@@ -459,7 +525,9 @@ ngx_neon_ctl_json_misplaced(ngx_neon_ctl_json_ctx_t *ctx)
     u_char                     *err;
     ngx_neon_ctl_json_field_t  *f;
 
-    if (ctx->field == NGX_NEON_CTL_JSON_ROOT) {
+    if (ngx_neon_ctl_json_fields[ctx->field].parent
+        == NGX_NEON_CTL_JSON_UNKNOWN)
+    {
         return "not a JSON object";
     }
 
@@ -508,6 +576,12 @@ ngx_neon_ctl_json_find(ngx_int_t parent, const void *name, size_t len)
         {
             return i;
         }
+    }
+
+    /* what a callback says of the endpoint has the names of the API */
+
+    if (parent == NGX_NEON_CTL_JSON_SUCCESS) {
+        return ngx_neon_ctl_json_find(NGX_NEON_CTL_JSON_ROOT, name, len);
     }
 
     return NGX_NEON_CTL_JSON_UNKNOWN;

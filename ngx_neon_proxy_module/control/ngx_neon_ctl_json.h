@@ -1,5 +1,6 @@
 /*
- * The JSON answers of Neon's HTTP API, good ones and errors.
+ * The JSON answers of Neon's HTTP API, good ones and errors, and the callbacks
+ * of its console.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -57,6 +58,17 @@ typedef struct {
     ngx_uint_t       retry;                   /* there is a retry_info */
     ngx_str_t        retry_delay_ms;          /* the number's text */
     ngx_str_t        user_message;
+
+    /* callbacks; the fields of their "Success" which the API has, too, are
+       above */
+    ngx_str_t        session_id;
+    ngx_uint_t       success;                 /* there is such an object */
+    ngx_str_t        host;
+    ngx_str_t        port;                    /* the number's text */
+    ngx_str_t        dbname;
+    ngx_str_t        user;
+    ngx_str_t        password;
+    ngx_uint_t       public_access;           /* 1 where nothing is said */
 } ngx_neon_ctl_json_t;
 
 
@@ -67,6 +79,10 @@ typedef struct {
  */
 ngx_int_t ngx_neon_ctl_json_parse(ngx_neon_ctl_json_t *json, ngx_str_t *text,
     ngx_pool_t *pool, const char **err);
+
+/* the same for {"session_id": ..., "result": {"Success": {...}}} */
+ngx_int_t ngx_neon_ctl_json_callback(ngx_neon_ctl_json_t *json,
+    ngx_str_t *text, ngx_pool_t *pool, const char **err);
 
 
 #endif /* NGX_NEON_CTL_JSON_H */

@@ -12,6 +12,7 @@
 #include "ngx_http_neon_origin.h"
 #include "ngx_http_neon_pages.h"
 #include "ngx_http_neon_tunnel.h"
+#include "ngx_neon_proxy_module.h"
 #include "ngx_neon_session.h"
 #include "ngx_neon_tls.h"
 #include "ngx_neon_vpc.h"
@@ -659,9 +660,8 @@ ngx_http_neon_websocket(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     rv = ngx_http_neon_pages_set(cf, nlcf, ngx_http_neon_websocket_handler);
 
-    if (rv == NGX_CONF_OK) {
-        nlcf->conf->websocket.file = cf->conf_file->file.name.data;
-        nlcf->conf->websocket.line = cf->conf_file->line;
+    if (rv == NGX_CONF_OK && nlcf->conf->websocket.file == NULL) {
+        ngx_neon_proxy_place(cf, &nlcf->conf->websocket);
     }
 
     return rv;

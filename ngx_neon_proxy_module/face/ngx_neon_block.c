@@ -22,6 +22,7 @@ static char *ngx_neon_block_http_only(ngx_neon_block_t *block);
 static char *ngx_neon_block_static_only(ngx_neon_block_t *block);
 static char *ngx_neon_block_postgres_only(ngx_neon_block_t *block);
 static char *ngx_neon_block_md5(ngx_conf_t *cf, ngx_neon_conf_t *conf);
+static char *ngx_neon_block_no_link(ngx_neon_block_t *block);
 static void ngx_neon_block_defaults(ngx_neon_block_t *block);
 static void ngx_neon_block_unset_cache(ngx_neon_cache_conf_t *cache);
 static void ngx_neon_block_cache(ngx_neon_cache_conf_t *cache,
@@ -183,7 +184,11 @@ ngx_neon_block_fits(ngx_conf_t *cf, ngx_neon_block_t *block)
         what = ngx_neon_block_postgres_only(block);
     }
 
-    if (what == NULL && conf->ctl == &ngx_neon_ctl_static
+    if (what == NULL && conf->ctl == &ngx_neon_ctl_link) {
+        what = ngx_neon_block_no_link(block);
+    }
+
+    if (what == NULL && conf->ctl->local
         && (block->http.connect_timeout != NGX_CONF_UNSET_MSEC
             || block->http.request_timeout != NGX_CONF_UNSET_MSEC))
     {
@@ -200,6 +205,48 @@ ngx_neon_block_fits(ngx_conf_t *cf, ngx_neon_block_t *block)
     }
 
     return ngx_neon_conf_auth_fits(cf, block);
+}
+
+
+/* the link control plane, and what belongs to it, or cannot */
+
+ngx_int_t
+ngx_neon_block_check(ngx_cycle_t *cycle, ngx_neon_conf_t *conf)
+{
+    ngx_uint_t  link;
+
+    link = (conf->ctl == &ngx_neon_ctl_link);
+
+    if (link && conf->manage.file == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                      "neon_proxy \"%V\" in %s:%ui has \"control_plane"
+                      " link\", but there is no stream server with"
+                      " \"neon_proxy_manage %V\": nobody could ever be let"
+                      " in", &conf->name, conf->file, conf->line,
+                      &conf->name);
+        return NGX_ERROR;
+    }
+
+    if (link && conf->websocket.file) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                      "\"neon_proxy_websocket %V\" in %s:%ui: \"control_plane"
+                      " link\" serves TCP only, for a WebSocket shows nobody"
+                      " the address to visit", &conf->name,
+                      conf->websocket.file, conf->websocket.line);
+        return NGX_ERROR;
+    }
+
+    if (!link && conf->manage.file) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                      "\"neon_proxy_manage %V\" in %s:%ui needs a neon_proxy"
+                      " with \"control_plane link\"; \"%V\" in %s:%ui has"
+                      " \"%V\"", &conf->name, conf->manage.file,
+                      conf->manage.line, &conf->name, conf->file, conf->line,
+                      &conf->ctl->name);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -270,6 +317,45 @@ ngx_neon_block_md5(ngx_conf_t *cf, ngx_neon_conf_t *conf)
                   " in %s:%ui", &conf->name, conf->file, conf->line);
 
     return NGX_CONF_ERROR;
+}
+
+
+/* nobody is looked up, and no compute is woken */
+
+static char *
+ngx_neon_block_no_link(ngx_neon_block_t *block)
+{
+    ngx_neon_conf_t  *conf;
+
+    conf = &block->conf;
+
+    if (conf->node_cache.size != NGX_CONF_UNSET_UINT) {
+        return "node_cache";
+    }
+
+    if (conf->secret_cache.size != NGX_CONF_UNSET_UINT) {
+        return "secret_cache";
+    }
+
+    if (conf->mock_secret.data) {
+        return "mock_secret";
+    }
+
+    if (conf->limit_unknown.rate != NGX_CONF_UNSET_UINT) {
+        return "limit_unknown";
+    }
+
+    if (conf->domains) {
+        return "domains";
+    }
+
+    if (conf->wake_retry.attempts || conf->wake_retry.base
+        || conf->wake_retry.factor)
+    {
+        return "wake_retry";
+    }
+
+    return conf->wake_notice != NGX_CONF_UNSET_MSEC ? "wake_notice" : NULL;
 }
 
 

@@ -74,7 +74,7 @@ static ngx_command_t  ngx_neon_conf_commands[] = {
       NULL },
 
     { ngx_string("control_plane"),
-      NGX_NEON_CONF|NGX_CONF_TAKE1,
+      NGX_NEON_CONF|NGX_CONF_TAKE1234,
       ngx_neon_conf_control_plane,
       0,
       0,
@@ -413,6 +413,16 @@ ngx_neon_conf_control_plane(ngx_conf_t *cf, ngx_command_t *cmd, void *c)
 
     value = cf->args->elts;
 
+    if (ngx_strcmp(value[1].data, "link") == 0) {
+        block->conf.ctl = &ngx_neon_ctl_link;
+        block->conf.ctl_conf = &block->link;
+        return ngx_neon_ctl_link_directive(cf, &block->link);
+    }
+
+    if (cf->args->nelts != 2) {
+        return "has an invalid number of arguments";
+    }
+
     if (ngx_strcmp(value[1].data, "static") == 0) {
         block->conf.ctl = &ngx_neon_ctl_static;
         block->conf.ctl_conf = &block->fixed;
@@ -439,7 +449,7 @@ ngx_neon_conf_control_plane(ngx_conf_t *cf, ngx_command_t *cmd, void *c)
 
     return ngx_neon_conf_bad(cf, &value[1],
                              "http://HOST[:PORT][/PATH], https://...,"
-                             " postgres://..., or static");
+                             " postgres://..., static, or link URL");
 }
 
 

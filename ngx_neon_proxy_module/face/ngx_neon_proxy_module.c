@@ -105,7 +105,9 @@ ngx_neon_proxy_init_conf(ngx_cycle_t *cycle, void *conf)
             return NGX_CONF_ERROR;
         }
 
-        if (ngx_neon_conf_auth_fronts(cycle, proxy[i]) != NGX_CONF_OK) {
+        if (ngx_neon_block_check(cycle, proxy[i]) != NGX_OK
+            || ngx_neon_conf_auth_fronts(cycle, proxy[i]) != NGX_CONF_OK)
+        {
             return NGX_CONF_ERROR;
         }
     }

@@ -46,14 +46,23 @@ ngx_neon_access_step(ngx_neon_session_t *s)
     l->access_generation = l->ctl.generation;
     l->access_age = l->ctl.age;
 
-    rc = s->conf->private_access ? ngx_neon_access_private(s)
-                                 : ngx_neon_access_public(s);
-
-    if (rc != NGX_OK || ngx_neon_access_rate(s) != NGX_OK) {
+    if (ngx_neon_access_check(s) != NGX_OK) {
         return NGX_ERROR;
     }
 
     return ngx_neon_access_verifier(s);
+}
+
+
+ngx_int_t
+ngx_neon_access_check(ngx_neon_session_t *s)
+{
+    ngx_int_t  rc;
+
+    rc = s->conf->private_access ? ngx_neon_access_private(s)
+                                 : ngx_neon_access_public(s);
+
+    return rc == NGX_OK ? ngx_neon_access_rate(s) : NGX_ERROR;
 }
 
 

@@ -9,6 +9,8 @@
 
 #include "ngx_neon_login.h"
 
+#include "ngx_neon_confirm.h"
+
 
 #define NGX_NEON_AUTH_DOUBT  5000             /* ms */
 
@@ -41,6 +43,10 @@ ngx_neon_authenticate_step(ngx_neon_session_t *s)
 {
     ngx_int_t          rc;
     ngx_neon_login_t  *l;
+
+    if (s->conf->ctl == &ngx_neon_ctl_link) {
+        return ngx_neon_confirm_step(s);
+    }
 
     l = s->login;
 

@@ -1,6 +1,6 @@
 /*
  * Authentication towards the compute: SCRAM with the client's own keys, or the
- * cleartext password where the client gave one.
+ * cleartext password where the client, or the console, gave one.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -70,6 +70,11 @@ ngx_neon_enter_sasl(ngx_neon_session_t *s, neon_str_t rest)
                                      " client's password only an MD5 is known:"
                                      " use TLS for the client, or md5 in its"
                                      " pg_hba.conf");
+    }
+
+    if (s->conf->ctl == &ngx_neon_ctl_link && l->password.data == NULL) {
+        return ngx_neon_enter_failed(s, "compute asks for a password, and the"
+                                     " console gave none");
     }
 
     flag = 'n';
@@ -142,7 +147,7 @@ ngx_neon_enter_sasl_continue(ngx_neon_session_t *s, neon_str_t rest,
                                      " AuthenticationSASLContinue");
     }
 
-    if (l->md5) {
+    if (l->md5 || s->conf->ctl == &ngx_neon_ctl_link) {
         rc = ngx_neon_enter_keys(s, rest);
         if (rc != NGX_OK) {
             return rc;

@@ -6,6 +6,7 @@
 
 #include "ngx_neon_login.h"
 
+#include "ngx_neon_confirm.h"
 #include "ngx_neon_lookup.h"
 
 
@@ -61,6 +62,7 @@ ngx_neon_login_destroy(ngx_neon_session_t *s)
 
     ngx_neon_login_timer_stop(s);
     ngx_neon_notice_stop(s);
+    ngx_neon_confirm_stop(s);
     ngx_neon_link_release(s);
 
     if (l->asked && !l->answered) {
@@ -181,8 +183,8 @@ ngx_neon_bytes_wrote(ngx_neon_session_t *s, ngx_neon_bytes_t *b,
 
 
 /*
- * Only one of the two clocks runs: a client is not charged for the time that
- * the control plane takes, nor the other way round.
+ * Only one of the clocks runs: a client is not charged for the time that the
+ * control plane takes, nor the other way round.
  */
 
 void

@@ -68,9 +68,10 @@ struct ngx_neon_login_s {
     ngx_neon_bytes_t      cin;                /* from the compute */
     ngx_neon_bytes_t      cout;               /* to the compute */
 
-    /* client_timeout and wake_timeout; one of them runs */
+    /* client_timeout, wake_timeout, that of a link; one of them runs */
     ngx_neon_clock_t      client_clock;
     ngx_neon_clock_t      held_clock;
+    ngx_neon_clock_t      confirm_clock;
     ngx_neon_clock_t     *clock;
 
     /* one attempt, or the pause before the next */
@@ -111,6 +112,10 @@ struct ngx_neon_login_s {
     ngx_neon_kdf_t       *kdf;
     neon_rc_e             kdf_rc;
     neon_str_t            cbind;              /* of the client's leg */
+
+    /* a link: see ngx_neon_confirm.c */
+    void                 *waiter;             /* in the zone; NULL: none */
+    ngx_queue_t           confirm;            /* while there is a waiter */
 
     /* wake, connect */
     ngx_neon_node_t      *node;
@@ -267,6 +272,9 @@ void ngx_neon_authenticate_kdf_handler(void *data, neon_rc_e rc,
 
 /* --- ngx_neon_access.c --------------------------------------------------- */
 
+/* l->access: may the client come from where it does, and so often? */
+ngx_int_t ngx_neon_access_check(ngx_neon_session_t *s);
+
 /* NGX_DECLINED: a UNIX-domain socket, which no list of addresses allows */
 ngx_int_t ngx_neon_access_address(ngx_neon_session_t *s, neon_ip_t *ip);
 
@@ -285,6 +293,10 @@ const ngx_str_t *ngx_neon_access_link(ngx_neon_session_t *s);
 /* after wake_notice, the client is told that it has to wait */
 void ngx_neon_notice_start(ngx_neon_session_t *s);
 void ngx_neon_notice_stop(ngx_neon_session_t *s);
+
+/* appends a NoticeResponse to `out` */
+ngx_int_t ngx_neon_notice_append(ngx_neon_session_t *s, u_char *text,
+    size_t len);
 
 
 #endif /* NGX_NEON_LOGIN_H */

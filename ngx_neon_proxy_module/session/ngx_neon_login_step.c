@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 
+#include "ngx_neon_confirm.h"
 #include "ngx_neon_enter.h"
 #include "ngx_neon_login.h"
 #include "ngx_neon_pass.h"
@@ -354,6 +355,11 @@ ngx_neon_login_auth(ngx_neon_session_t *s, neon_pg_msg_t *msg)
         return NGX_AGAIN;
     }
 
+    if (rc == NGX_AGAIN) {
+        l->cin.pos -= msg->size;
+        return NGX_AGAIN;
+    }
+
     if (rc == NGX_DECLINED) {
         ngx_log_error(NGX_LOG_INFO, s->log, 0, "%V (method %uD)", &s->detail,
                       code);
@@ -500,6 +506,12 @@ ngx_neon_login_ready(ngx_neon_session_t *s, neon_pg_msg_t *msg)
     }
 
     if (l->target.len && ngx_neon_login_cancel_key(s) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (s->conf->ctl == &ngx_neon_ctl_link
+        && ngx_neon_confirm_welcome(s) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

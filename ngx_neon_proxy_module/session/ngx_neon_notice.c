@@ -1,5 +1,5 @@
 /*
- * `wake_notice`: a client that waits for its compute is let in and told so.
+ * Notices to a client that waits: `wake_notice` lets it in and says for what.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -79,8 +79,6 @@ ngx_neon_notice_write(ngx_neon_session_t *s)
 {
     u_char             text[NGX_NEON_NOTICE_MAX], *last;
     ngx_int_t          rc;
-    neon_wr_t          w;
-    neon_pg_error_t    e;
     ngx_neon_login_t  *l;
 
     l = s->login;
@@ -89,19 +87,7 @@ ngx_neon_notice_write(ngx_neon_session_t *s)
                         "endpoint \"%V\" is starting, please wait",
                         &s->endpoint);
 
-    ngx_memzero(&e, sizeof(neon_pg_error_t));
-
-    e.severity = neon_str("NOTICE", 6);
-    e.sqlstate = neon_str("00000", 5);
-    e.message = neon_str(text, last - text);
-
-    if (ngx_neon_bytes_writer(s, &l->out, sizeof(text) + 64, &w) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    neon_pg_notice_write(&w, &e);
-
-    if (ngx_neon_bytes_wrote(s, &l->out, &w) != NGX_OK) {
+    if (ngx_neon_notice_append(s, text, last - text) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -114,4 +100,26 @@ ngx_neon_notice_write(ngx_neon_session_t *s)
     l->greeting = l->out.last - l->out.pos;
 
     return rc;
+}
+
+
+ngx_int_t
+ngx_neon_notice_append(ngx_neon_session_t *s, u_char *text, size_t len)
+{
+    neon_wr_t        w;
+    neon_pg_error_t  e;
+
+    ngx_memzero(&e, sizeof(neon_pg_error_t));
+
+    e.severity = neon_str("NOTICE", 6);
+    e.sqlstate = neon_str("00000", 5);
+    e.message = neon_str(text, len);
+
+    if (ngx_neon_bytes_writer(s, &s->login->out, len + 64, &w) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    neon_pg_notice_write(&w, &e);
+
+    return ngx_neon_bytes_wrote(s, &s->login->out, &w);
 }

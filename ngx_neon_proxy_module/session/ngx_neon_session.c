@@ -8,6 +8,7 @@
 
 #include "neon_crypto.h"
 
+#include "ngx_neon_confirm.h"
 #include "ngx_neon_login.h"
 #include "ngx_neon_retire.h"
 #include "ngx_neon_trace.h"
@@ -17,6 +18,7 @@ typedef ngx_int_t (*ngx_neon_step_pt)(ngx_neon_session_t *s);
 
 
 static void ngx_neon_session_id(ngx_neon_session_t *s);
+static ngx_neon_state_e ngx_neon_session_next(ngx_neon_session_t *s);
 static void ngx_neon_session_log_end(ngx_neon_session_t *s);
 static void ngx_neon_session_handler(ngx_neon_session_t *s, ngx_event_t *ev);
 static void ngx_neon_session_timer_handler(ngx_event_t *ev);
@@ -93,9 +95,7 @@ ngx_neon_session_run(ngx_neon_session_t *s)
             return;
 
         case NGX_OK:
-            ngx_neon_session_set_state(s, s->tunnel
-                                          ? ngx_neon_tunnel_next(state)
-                                          : state + 1);
+            ngx_neon_session_set_state(s, ngx_neon_session_next(s));
             break;
 
         case NGX_DECLINED:
@@ -117,6 +117,21 @@ ngx_neon_session_run(ngx_neon_session_t *s)
             break;
         }
     }
+}
+
+
+static ngx_neon_state_e
+ngx_neon_session_next(ngx_neon_session_t *s)
+{
+    if (s->tunnel) {
+        return ngx_neon_tunnel_next(s->state);
+    }
+
+    if (s->conf->ctl == &ngx_neon_ctl_link) {
+        return ngx_neon_confirm_next(s->state);
+    }
+
+    return s->state + 1;
 }
 
 
@@ -229,6 +244,9 @@ ngx_neon_session_timer_handler(ngx_event_t *ev)
     if (s->tunnel) {
         s->err = NGX_ETIMEDOUT;
         (void) ngx_neon_tunnel_failed(s);
+
+    } else if (l->clock == &l->confirm_clock) {
+        (void) ngx_neon_confirm_expired(s);
 
     } else {
         (void) ngx_neon_session_error(s, l->clock == &l->client_clock
