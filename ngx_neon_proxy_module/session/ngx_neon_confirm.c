@@ -423,13 +423,14 @@ ngx_neon_confirm_params(ngx_neon_session_t *s)
     size_t              size;
     neon_rd_t           rd;
     neon_wr_t           w;
+    const char         *err;
     neon_pg_param_t     param;
     neon_pg_startup_t  *st;
 
     st = &s->login->startup;
 
     size = st->params.len + s->user.len + s->database.len
-           + sizeof("user") + sizeof("database") + 2;
+           + sizeof("user") + sizeof("database") + 3;
 
     p = ngx_pnalloc(s->login->pool, size);
     if (p == NULL) {
@@ -454,13 +455,11 @@ ngx_neon_confirm_params(ngx_neon_session_t *s)
         }
     }
 
-    if (w.error) {
-        return NGX_ERROR;
-    }
+    neon_wr_u8(&w, 0);
 
-    st->params = neon_str(p, neon_wr_len(&w));
-
-    return NGX_OK;
+    return !w.error
+           && neon_pg_startup_parse(st, p, neon_wr_len(&w), &err) == NEON_OK
+           ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -178,8 +178,6 @@ ngx_msec_t ngx_neon_clock_left(ngx_neon_session_t *s,
 /* sets l->attempt; when it fires, timedout is set and the session runs */
 void ngx_neon_login_timer(ngx_neon_session_t *s, ngx_msec_t msec);
 void ngx_neon_login_timer_stop(ngx_neon_session_t *s);
-
-/* BackendKeyData of ours, behind what the client is told already */
 ngx_int_t ngx_neon_login_cancel_key(ngx_neon_session_t *s);
 
 
