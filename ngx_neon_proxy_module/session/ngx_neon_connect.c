@@ -410,7 +410,8 @@ ngx_neon_connect_failed(ngx_neon_session_t *s, ngx_neon_reason_e reason,
     }
 
     if (failure == NGX_NEON_FAILURE_STARTING) {
-        delay = ngx_min(ngx_neon_retry_delay(retry, l->starts++), 1000);
+        delay = ngx_neon_retry_delay(retry, l->starts++);
+        delay = ngx_min(delay, 1000);
 
     } else {
         delay = ngx_neon_retry_delay(retry, l->connects++);
