@@ -3,6 +3,7 @@
 BUILD     ?= build
 CC        := $(if $(filter default,$(origin CC)),gcc,$(CC))
 CLANG     ?= clang
+CLANG_TIDY ?= clang-tidy
 FUZZ_TIME ?= 60
 JOBS      ?= $(shell nproc)
 PERL      ?= perl

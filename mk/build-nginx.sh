@@ -59,6 +59,9 @@ if [ -z "$src" ]; then
 
     . $dev/conf_flags
 
+    # as Debian builds nginx itself: the default is lazy binding
+    export DEB_BUILD_MAINT_OPTIONS=hardening=+bindnow
+
     tree=$dev
     configure=./configure
     version=$(dpkg-query -W -f '${Version}' nginx-dev)

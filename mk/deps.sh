@@ -19,7 +19,8 @@ build='gcc make perl binutils libc6-dev dpkg-dev nginx nginx-dev libssl-dev
 demo="$build openssl postgresql postgresql-client libnginx-mod-stream
       ca-certificates python3:python3 nodejs:node npm:npm"
 
-test="$demo clang cppcheck spin libcmocka-dev libio-socket-ssl-perl
+test="$demo clang clang-tidy cppcheck spin valgrind libcmocka-dev
+      libio-socket-ssl-perl
       libmojolicious-perl libdbd-pg-perl python3-psycopg python3-asyncpg
       python3-websockets python3-autobahn
       default-jdk-headless:javac libpostgresql-jdbc-java golang-go:go

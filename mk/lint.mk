@@ -5,9 +5,12 @@ LINT_DIR = $(BUILD)/lint
 empty :=
 space := $(empty) $(empty)
 
-.PHONY: lint lint-style lint-wire lint-symbols lint-cppcheck lint-analyze
+LINTS    = $(addprefix lint-,style wire symbols hardening cppcheck analyze \
+               gcc-analyzer tidy)
 
-lint: lint-style lint-wire lint-symbols lint-cppcheck lint-analyze
+.PHONY: lint $(LINTS)
+
+lint: $(LINTS)
 lint:                     ## style, include rule, symbols, static checkers
 
 lint-style:
@@ -42,6 +45,13 @@ lint-symbols: module module-clang
 	@t/lint/symbols.sh $(BUILD)/clang/$(notdir $(MODULE))
 	@echo "exported symbols: ok"
 
+# with flags of one's own they are those of one's own
+
+lint-hardening: module module-clang
+	@t/lint/hardening.sh $(MODULE)
+	@t/lint/hardening.sh $(BUILD)/clang/$(notdir $(MODULE))
+	@echo "hardening: ok"
+
 # nginx's own headers stay out of sight; autoVariables: its cf->ctx idiom
 
 lint-cppcheck:
@@ -55,8 +65,16 @@ lint-cppcheck:
 	    ngx_neon_proxy_module
 	@echo "cppcheck: ok"
 
-# clang's analyzer knows them: with the include paths of the clang build
+# these know them: with the include paths of the clang build
 
 lint-analyze: module-clang
 	@t/lint/analyze.sh $(CLANG) $(BUILD)/clang $(LINT_DIR)/analyze
 	@echo "clang --analyze: ok"
+
+lint-gcc-analyzer: module-clang
+	@t/lint/analyze.sh gcc $(BUILD)/clang $(LINT_DIR)/gcc-analyzer
+	@echo "gcc -fanalyzer: ok"
+
+lint-tidy: module-clang
+	@t/lint/analyze.sh $(CLANG_TIDY) $(BUILD)/clang $(LINT_DIR)/tidy
+	@echo "clang-tidy: ok"

@@ -169,4 +169,41 @@ $r = symbols($good);
 is($r->{rc}, 1, 'no -Bsymbolic: exit status');
 like($r->{out}, qr/Bsymbolic/, 'no -Bsymbolic');
 
+
+# --- hardening -----------------------------------------------------------
+
+my $stack = '#include <string.h>' . "\n"
+            . 'void neon_f(const char *s)'
+            . ' { char b[64]; strcpy(b, s); __asm__("" : : "r" (b)); }';
+
+sub hardening {
+    my (@flags) = @_;
+
+    my $so = $t->dir . '/y.so';
+
+    spew("$so.c", $stack);
+    my $r = run([ 'gcc', '-shared', '-fPIC', '-O2', '-D_FORTIFY_SOURCE=2',
+                  '-fstack-protector-strong', '-Wl,-z,relro,-z,now', @flags,
+                  '-o', $so, "$so.c" ]);
+    die $r->{err} if $r->{rc};
+
+    return run([ "$top/t/lint/hardening.sh", $so ]);
+}
+
+$r = hardening();
+is($r->{rc}, 0, 'hardened') or diag($r->{out});
+
+for my $case ([ 'RELRO', '-Wl,-z,norelro' ], [ '-z now', '-Wl,-z,lazy' ],
+              [ 'stack may be executed', '-Wl,-z,execstack' ],
+              [ 'path of its own', '-Wl,-rpath,/opt/lib' ],
+              [ 'stack protector', '-fno-stack-protector' ],
+              [ '_FORTIFY_SOURCE', '-U_FORTIFY_SOURCE' ])
+{
+    my ($fault, $flag) = @$case;
+
+    $r = hardening($flag);
+    is($r->{rc}, 1, "$flag: exit status");
+    like($r->{out}, qr/\Q$fault/, "$flag: $fault");
+}
+
 $t->done;

@@ -259,7 +259,7 @@ ngx_neon_ctl_postgres_time(const char *text)
 
     ngx_memzero(&tm, sizeof(struct tm));
 
-    n = sscanf(text, "%d-%d-%d %d:%d:%d", &tm.tm_year, &tm.tm_mon,
+    n = sscanf(text, "%6d-%2d-%2d %2d:%2d:%2d", &tm.tm_year, &tm.tm_mon,
                &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec);
 
     if (n != 6 || ngx_strstr(text, " BC") != NULL) {

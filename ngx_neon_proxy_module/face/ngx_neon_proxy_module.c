@@ -21,7 +21,7 @@
 static void *ngx_neon_proxy_create_conf(ngx_cycle_t *cycle);
 static char *ngx_neon_proxy_init_conf(ngx_cycle_t *cycle, void *conf);
 static char *ngx_neon_proxy_block(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
+    void *dummy);
 static ngx_int_t ngx_neon_proxy_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_neon_proxy_init_process(ngx_cycle_t *cycle);
 static void ngx_neon_proxy_drain(void);

@@ -63,17 +63,21 @@ ngx_neon_curl_addr_init(void)
 void
 ngx_neon_curl_addr_exit(void)
 {
-    ngx_queue_t           *q;
+    ngx_queue_t           *q, *next;
     ngx_neon_curl_addr_t  *a;
 
-    while (!ngx_queue_empty(&ngx_neon_curl_addrs)) {
-        q = ngx_queue_head(&ngx_neon_curl_addrs);
+    for (q = ngx_queue_head(&ngx_neon_curl_addrs);
+         q != ngx_queue_sentinel(&ngx_neon_curl_addrs);
+         q = next)
+    {
+        next = ngx_queue_next(q);
         a = ngx_queue_data(q, ngx_neon_curl_addr_t, queue);
 
-        ngx_queue_remove(q);
         ngx_neon_dns_cancel(&a->dns);
         ngx_free(a);
     }
+
+    ngx_queue_init(&ngx_neon_curl_addrs);
 }
 
 

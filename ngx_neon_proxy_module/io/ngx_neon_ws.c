@@ -133,13 +133,13 @@ ngx_neon_ws_get(ngx_connection_t *c)
 {
     ngx_pool_cleanup_t  *cln;
 
-    for (cln = c->pool->cleanup; cln; cln = cln->next) {
-        if (cln->handler == ngx_neon_ws_cleanup) {
-            return cln->data;
-        }
+    cln = c->pool->cleanup;
+
+    while (cln->handler != ngx_neon_ws_cleanup) {
+        cln = cln->next;
     }
 
-    return NULL;
+    return cln->data;
 }
 
 

@@ -202,10 +202,9 @@ ngx_neon_relay_handler(ngx_neon_session_t *s, ngx_event_t *ev)
         return;
     }
 
-    if (s->stopping) {
-        rc = ngx_neon_relay_down(s);
-
-    } else if (ev == s->client->read || ev == s->compute->write) {
+    if (!s->stopping
+        && (ev == s->client->read || ev == s->compute->write))
+    {
         rc = ngx_neon_relay_up(s);
 
     } else {

@@ -57,7 +57,7 @@ typedef struct {
 } neon_wr_t;
 
 
-#define neon_string(s)  { (const uint8_t *) s, sizeof(s) - 1 }
+#define neon_string(s)  { (const uint8_t *) (s), sizeof(s) - 1 }
 #define neon_null_str   { NULL, 0 }
 
 
