@@ -4,7 +4,7 @@ BUILD     ?= build
 CC        := $(if $(filter default,$(origin CC)),gcc,$(CC))
 CLANG     ?= clang
 CLANG_TIDY ?= clang-tidy
-FUZZ_TIME ?= 60
+FUZZ_TIME ?= 90
 JOBS      ?= $(shell nproc)
 PERL      ?= perl
 DESTDIR   ?=
@@ -18,6 +18,10 @@ override BUILD := $(abspath $(BUILD))
 TOP   := $(abspath $(dir $(firstword $(MAKEFILE_LIST))))
 MODULE = $(BUILD)/ngx_neon_proxy_module.so
 
+comma := ,
+empty :=
+space := $(empty) $(empty)
+
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -25,6 +29,7 @@ MODULE = $(BUILD)/ngx_neon_proxy_module.so
 include mk/module.mk
 include mk/wire.mk
 include mk/shm.mk
+include mk/fuzz.mk
 include mk/model.mk
 include mk/lint.mk
 include mk/test.mk

@@ -2,9 +2,6 @@
 
 LINT_DIR = $(BUILD)/lint
 
-empty :=
-space := $(empty) $(empty)
-
 LINTS    = $(addprefix lint-,style wire symbols hardening cppcheck analyze \
                gcc-analyzer tidy)
 

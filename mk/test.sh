@@ -48,11 +48,13 @@ stage 'build with clang'         $make --no-print-directory module-clang
 stage 'unit tests, gcc'          $make --no-print-directory unit CC=gcc
 stage 'unit tests, clang'        $make --no-print-directory unit CC=clang
 stage 'lint'                     $make --no-print-directory lint
-stage 'fuzz'                     $make --no-print-directory fuzz
 stage 'model of flights'         $make --no-print-directory model
 
-if sources same 'tests of shm/'; then
+if sources same 'tests of shm/, fuzz targets with nginx'; then
     stage 'tests of shm/'        $make --no-print-directory unit-shm
+    stage 'fuzz'                 $make --no-print-directory fuzz
+else
+    stage 'fuzz'                 $make --no-print-directory fuzz-wire
 fi
 
 if sources newer 'build against a newer nginx'; then

@@ -1,4 +1,4 @@
-# wire/ alone: unit tests (cmocka) and fuzz targets (libFuzzer), no nginx.
+# wire/ alone: its unit tests (cmocka).
 
 WIRE      := ngx_neon_proxy_module/wire
 WIRE_SRCS := $(sort $(wildcard $(WIRE)/*.c))
@@ -14,24 +14,14 @@ UNIT_TESTS = $(patsubst t/unit/%.c,$(UNIT_DIR)/%, \
                  $(sort $(wildcard t/unit/test_*.c)))
 UNIT_OBJS  = $(patsubst $(WIRE)/%.c,$(UNIT_DIR)/%.o,$(WIRE_SRCS))
 
-FUZZ_DIR   = $(BUILD)/fuzz
-FUZZERS    = $(patsubst t/fuzz/%.c,$(FUZZ_DIR)/%, \
-                 $(sort $(wildcard t/fuzz/fuzz_*.c)))
-FUZZ_OBJS  = $(patsubst $(WIRE)/%.c,$(FUZZ_DIR)/%.o,$(WIRE_SRCS))
-
-.PHONY: unit fuzz fuzz-build
-.SECONDARY: $(UNIT_OBJS) $(FUZZ_OBJS)
+.PHONY: unit
+.SECONDARY: $(UNIT_OBJS)
 
 unit: $(UNIT_TESTS)       ## unit tests of wire/ under ASan and UBSan (CC=)
 	@set -e; for t in $(UNIT_TESTS); do \
 	    $$t > $$t.log 2>&1 || { cat $$t.log; echo "$$t failed"; exit 1; }; \
 	    grep -h 'PASSED' $$t.log | sed "s|^|$$(basename $$t): |"; \
 	done
-
-fuzz: $(FUZZERS)          ## every fuzz target, FUZZ_TIME seconds in all
-	@t/fuzz/run.sh $(FUZZ_DIR) $(FUZZ_TIME) $(FUZZERS)
-
-fuzz-build: $(FUZZERS)
 
 $(UNIT_DIR)/%.o: $(WIRE)/%.c $(WIRE_HDRS) | $(UNIT_DIR)
 	@echo "  $(CC) $(notdir $@)"
@@ -41,16 +31,6 @@ $(UNIT_DIR)/%: t/unit/%.c $(UNIT_OBJS) $(WIRE_HDRS) | $(UNIT_DIR)
 	@echo "  $(CC) $(notdir $@)"
 	@$(CC) $(TEST_WARN) $(SANITIZE) -I$(WIRE) -It/unit -o $@ $< \
 	    $(UNIT_OBJS) -lcmocka -lcrypto
-
-$(FUZZ_DIR)/%.o: $(WIRE)/%.c $(WIRE_HDRS) | $(FUZZ_DIR)
-	@echo "  $(CLANG) $(notdir $@)"
-	@$(CLANG) $(WIRE_WARN) $(SANITIZE) -fsanitize=fuzzer-no-link -I$(WIRE) \
-	    -c -o $@ $<
-
-$(FUZZ_DIR)/%: t/fuzz/%.c $(FUZZ_OBJS) $(WIRE_HDRS) | $(FUZZ_DIR)
-	@echo "  $(CLANG) $(notdir $@)"
-	@$(CLANG) $(TEST_WARN) $(SANITIZE) -fsanitize=fuzzer -I$(WIRE) \
-	    -o $@ $< $(FUZZ_OBJS) -lcrypto
 
 $(UNIT_DIR) $(FUZZ_DIR):
 	@mkdir -p $@

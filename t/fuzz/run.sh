@@ -35,7 +35,7 @@ one()
         return 1
     fi
 
-    if ! "$fuzzer" -max_total_time="$each" -timeout=10 -rss_limit_mb=2048 \
+    if ! "$fuzzer" -max_total_time="$each" -timeout=30 -rss_limit_mb=2048 \
             -print_final_stats=1 -artifact_prefix="$dir/$name-" \
             "$dir/corpus/$name" "$seed" > "$dir/$name.log" 2>&1
     then
