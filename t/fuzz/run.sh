@@ -46,7 +46,9 @@ one()
 
     echo "$name: ${each} s," \
          "$(sed -n 's/^stat::number_of_executed_units: *//p' \
-                "$dir/$name.log") runs"
+                "$dir/$name.log") runs," \
+         "$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$dir/$name.log" \
+                | tail -n 1) edges"
 }
 
 rc=0

@@ -6,6 +6,8 @@
  * computed, so that a script still logs in when the fuzzer has changed what
  * stands in front of that.
  *
+ * NEON_FUZZ_LOG='FILE debug' shows what nginx makes of one.
+ *
  * SPDX-License-Identifier: Apache-2.0
  */
 
@@ -78,7 +80,7 @@ static neon_scram_keys_t      keys;
 static session_front_e        front;
 static peer_t                 client, canceler;
 static peer_t                 computes[PEERS];
-static ngx_uint_t             ncomputes;
+static ngx_uint_t             ncomputes, proved;
 static neon_scram_client_t    scram_client;
 static neon_scram_server_t    scram_server;
 
@@ -302,6 +304,11 @@ accept_compute(void)
         return 0;
     }
 
+    /* a password may be among bytes of the fuzzer's; a proof cannot */
+
+    server_check(proved || front == SESSION_WEBSOCKET,
+                 "no compute is spoken to before a proof");
+
     /* else what it sends may arrive later, by the kernel's clock */
 
     on = 1;
@@ -481,6 +488,7 @@ client_sasl_final(neon_wr_t *w)
 
     neon_wr_init(&text, buf, sizeof(buf));
 
+    proved = 1;
     (void) neon_scram_client_final(&scram_client,
                                    find(&client, 'R', "\0\0\0\013", 4),
                                    &verifier, &keys, &text);
@@ -798,6 +806,7 @@ session_play(session_front_e on, const uint8_t *data, size_t size)
 
     front = on;
     ncomputes = 0;
+    proved = 0;
     connections = ngx_cycle->free_connection_n;
 
     server_reset();
