@@ -6,6 +6,9 @@ ASAN_CFLAGS  := -O1 -g -fno-omit-frame-pointer -DNGX_DEBUG_PALLOC=1 \
                 -Wno-error=maybe-uninitialized
 ASAN_LDFLAGS := -fsanitize=address,undefined
 
+VALGRIND_CFLAGS := -O1 -g -fno-omit-frame-pointer -DNGX_DEBUG_PALLOC=1 \
+                   -Wno-error=maybe-uninitialized
+
 PROVE        := prove -I t/lib --timer -j $(JOBS)
 TESTS        ?= $(sort $(wildcard t/*.t t/checks/*.t))
 
@@ -14,9 +17,13 @@ SMOKE        := t/00-config.t t/10-endpoint.t t/20-auth.t t/30-tls.t \
                 t/31-virtual-servers.t t/46-status.t t/51-cache.t \
                 t/52-flights.t t/57-realip.t t/59-private-link.t t/80-reload.t
 
+# what runs under valgrind: each room of the module has its part in these
+MEMCHECK     := t/12-startup.t t/21-channel-binding.t t/40-control-http.t \
+                t/22-cleartext-cache.t t/69-websocket-tunnel.t t/85-cancel.t
+
 export BUILD
 
-.PHONY: test prove asan prove-asan newer prove-newer
+.PHONY: test prove asan prove-asan valgrind newer prove-newer
 
 test:                     ## everything that CI runs; needs the network once
 	+@mk/test.sh
@@ -34,6 +41,17 @@ asan:                     ## nginx with the module, ASan and UBSan
 prove-asan: asan          ## the same against the sanitizer build
 	NEON_NGINX=$(BUILD)/asan/nginx NEON_MODULE= NEON_STREAM_MODULE= \
 	    $(PROVE) $(TESTS)
+
+# with what nginx logs when it debugs, whose arguments are read by nothing else
+
+valgrind:                 ## some t/*.t under valgrind, with the debug log
+	@mk/nginx-source.pl same $(BUILD)/nginx-same
+	+@mk/build-nginx.sh --out $(BUILD)/valgrind \
+	    --src $(BUILD)/nginx-same/src --static --cc gcc \
+	    --cflags '$(VALGRIND_CFLAGS)'
+	NEON_VALGRIND=$(BUILD)/valgrind/nginx NEON_DEBUG=1 NEON_MODULE= \
+	    NEON_NGINX=$(TOP)/t/lib/valgrind.sh NEON_STREAM_MODULE= \
+	    $(PROVE) $(filter $(MEMCHECK),$(TESTS))
 
 newer:                    ## the newest nginx of the mirror, dynamic and static
 	@mk/source.pl nginx newer $(BUILD)/nginx-newer

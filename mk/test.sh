@@ -64,6 +64,7 @@ fi
 stage 'prove, nginx of this system'  $make --no-print-directory prove
 
 if sources same 'sanitizer build'; then
+    stage 'valgrind'             $make --no-print-directory valgrind
     stage 'sanitizer build'      $make --no-print-directory asan
     echo '== prove, sanitizer build'
     exec $make --no-print-directory -s prove-asan

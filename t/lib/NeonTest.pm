@@ -33,7 +33,7 @@ our @EXPORT = qw/eventually top build slurp spew run/;
 my $top = abs_path(dirname(__FILE__) . '/../..');
 
 # one sanitizer-built worker is slower than the deadlines of a plain one
-our $slow = ($ENV{NEON_NGINX} // '') =~ /asan/ ? 4 : 1;
+our $slow = ($ENV{NEON_NGINX} // '') =~ /asan|valgrind/ ? 4 : 1;
 
 my @open;
 

@@ -360,7 +360,7 @@ sub sanitizer {
     my ($self) = @_;
 
     return join "\n", map { NeonTest::slurp($_) }
-           glob "$self->{dir}/sanitizer*";
+           grep { -s } glob "$self->{dir}/sanitizer*";
 }
 
 
