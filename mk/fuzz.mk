@@ -24,7 +24,8 @@ FUZZ_WRAP := $(addprefix -Wl$(comma)--wrap=,ngx_single_process_cycle \
                  neon_random epoll_wait)
 
 .PHONY: fuzz fuzz-wire fuzz-build
-.SECONDARY: $(FUZZ_OBJS) $(addprefix $(FUZZ_DIR)/,core.o server.o session.o)
+.SECONDARY: $(FUZZ_OBJS) $(addprefix $(FUZZ_DIR)/,core.o peer.o place.o \
+    server.o session.o tls.o)
 
 fuzz: $(FUZZERS)          ## every fuzz target, FUZZ_TIME seconds in all
 	@t/fuzz/run.sh $(FUZZ_DIR) $(FUZZ_TIME) $^
@@ -56,8 +57,8 @@ $(FUZZ_DIR)/%.o: t/fuzz/nginx/%.c $(FUZZ_NGX)/nginx.a \
 	@$(CLANG) $(SHM_WARN) $(FUZZ_SAN) -D_GNU_SOURCE \
 	    $$(cat $(FUZZ_NGX)/incs) -c -o $@ $<
 
-$(FUZZ_DIR)/fuzz_session $(FUZZ_DIR)/fuzz_websocket: $(FUZZ_DIR)/%: \
-    $(addprefix $(FUZZ_DIR)/,%.o session.o server.o)
+$(addprefix $(FUZZ_DIR)/fuzz_,session tls websocket): $(FUZZ_DIR)/%: \
+    $(addprefix $(FUZZ_DIR)/,%.o session.o peer.o place.o server.o tls.o)
 	@echo "  $(CLANG) $(notdir $@)"
 	@$(CLANG) $(FUZZ_SAN) -fsanitize=fuzzer $(FUZZ_WRAP) -o $@ $^ \
 	    $(FUZZ_NGX)/nginx.a $$(cat $(FUZZ_NGX)/libs)

@@ -13,23 +13,22 @@
 
 #include "session.h"
 
+#include "peer.h"
+#include "place.h"
 #include "server.h"
+#include "tls.h"
 
-#include <ftw.h>
+#include <openssl/err.h>
 
-#include "neon_crypto.h"
 #include "neon_pg_msg.h"
 #include "neon_pg_startup.h"
 #include "neon_scram.h"
-#include "neon_ws.h"
 
 
 #define PEERS       4                 /* connections of one kind */
 #define TURNS       20000             /* more without an end is a loop */
 #define OPERATIONS  200
-#define BUFFER      16384             /* of sockets: full after little */
 #define BULK        24                /* messages of 8 KiB, less than that */
-#define PASSWORD    "secret"
 
 
 typedef enum {
@@ -37,6 +36,7 @@ typedef enum {
     CLIENT_MESSAGE,                   /* type, length, bytes of the body */
     CLIENT_FRAME,                     /* first byte, length, bytes */
     CLIENT_SSL_REQUEST,
+    CLIENT_TLS,                       /* whether with ALPN */
     CLIENT_STARTUP,                   /* endpoint, length, more parameters */
     CLIENT_PASSWORD,
     CLIENT_SASL_FIRST,
@@ -64,19 +64,6 @@ typedef enum {
 } operation_e;
 
 
-typedef struct {
-    int                    fd;        /* -1: none */
-    int                    stalled;
-    size_t                 len;
-    uint8_t                in[8192];  /* what came first */
-} peer_t;
-
-
-static char                   dir[] = "/tmp/neon-fuzz-XXXXXX";
-static int                    listener, port;
-static neon_scram_verifier_t  verifier;
-static neon_scram_keys_t      keys;
-
 static session_front_e        front;
 static peer_t                 client, canceler;
 static peer_t                 computes[PEERS];
@@ -85,211 +72,26 @@ static neon_scram_client_t    scram_client;
 static neon_scram_server_t    scram_server;
 
 
+static const char  *names[] = { "pg", "tls", "ws" };
+
 static const uint8_t  nonce[NEON_SCRAM_RAW_NONCE] = "eighteen byte long";
-
-static const char  conf[] =
-    "daemon off;\n"
-    "master_process off;\n"
-    "user root;\n"
-    "pid %s/nginx.pid;\n"
-    "error_log %s/error.log emerg;\n"
-    "error_log %s;\n"
-    "events { worker_connections 64; }\n"
-    "neon_proxy main {\n"
-    "    zone main 1m;\n"
-    "    control_plane static;\n"
-    "    endpoint ep-1 127.0.0.1:%d;\n"
-    "    endpoint ep-2 127.0.0.1:1;\n"
-    "    endpoint ep-3 127.0.0.1:%d ssl=prefer;\n"
-    "    role_file %s/roles;\n"
-    "    connect_retry attempts=2 base=100ms factor=2;\n"
-    "    wake_retry attempts=2 base=100ms factor=2;\n"
-    "    wake_notice 1s;\n"
-    "    websocket_insecure on;\n"
-    "    websocket_tunnel 127.0.0.1:%d;\n"
-    "}\n"
-    "stream { server {\n"
-    "    listen unix:%s/pg sndbuf=16k; neon_proxy_pass main;\n"
-    "} }\n"
-    "http {\n"
-    "    access_log off;\n"
-    "    client_body_temp_path %s/body;\n"
-    "    proxy_temp_path %s/proxy;\n"
-    "    fastcgi_temp_path %s/fastcgi;\n"
-    "    uwsgi_temp_path %s/uwsgi;\n"
-    "    scgi_temp_path %s/scgi;\n"
-    "    server {\n"
-    "        listen unix:%s/ws sndbuf=16k;\n"
-    "        location / { neon_proxy_websocket main; }\n"
-    "    }\n"
-    "}\n";
-
-
-/* a verifier of two rounds: the fuzzer has no time for more */
-
-static void
-make_role(void)
-{
-    FILE        *f;
-    char         name[128];
-    uint8_t      salted[NEON_SHA256_LEN], text[3][64];
-    neon_str_t   key, part;
-
-    verifier.iterations = 2;
-    verifier.salt_len = 16;
-    memcpy(verifier.salt, "salt of 16 bytes", 16);
-
-    neon_pbkdf2_sha256(salted, neon_str(PASSWORD, sizeof(PASSWORD) - 1),
-                       neon_str(verifier.salt, 16), 2);
-
-    key = neon_str(salted, sizeof(salted));
-    part = neon_str("Client Key", 10);
-    neon_hmac_sha256(keys.client_key, key, &part, 1);
-    neon_sha256(verifier.stored_key, keys.client_key, NEON_SCRAM_KEY_LEN);
-
-    part = neon_str("Server Key", 10);
-    neon_hmac_sha256(keys.server_key, key, &part, 1);
-    memcpy(verifier.server_key, keys.server_key, NEON_SCRAM_KEY_LEN);
-
-    memset(text, 0, sizeof(text));
-    neon_base64_encode(text[0], neon_str(verifier.salt, 16));
-    neon_base64_encode(text[1], neon_str(verifier.stored_key,
-                                         NEON_SCRAM_KEY_LEN));
-    neon_base64_encode(text[2], neon_str(verifier.server_key,
-                                         NEON_SCRAM_KEY_LEN));
-
-    snprintf(name, sizeof(name), "%s/roles", dir);
-    umask(077);
-
-    f = fopen(name, "w");
-    server_check(f != NULL, "role file");
-    fprintf(f, "alice SCRAM-SHA-256$2:%s$%s:%s\n", text[0], text[1], text[2]);
-    fclose(f);
-}
-
-
-static int
-clean_file(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    return remove(path);
-}
-
-
-static void
-clean(void)
-{
-    (void) nftw(dir, clean_file, 8, FTW_DEPTH | FTW_PHYS);
-}
-
 
 void
 session_start(void)
 {
-    int                 size;
-    char                text[4096], *log;
-    socklen_t           len;
-    struct sockaddr_in  sin;
-
-    server_check(mkdtemp(dir) != NULL, "mkdtemp");
-    atexit(clean);
-    make_role();
-
-    memset(&sin, 0, sizeof(sin));
-    sin.sin_family = AF_INET;
-    sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    len = sizeof(sin);
-
-    size = BUFFER;
-    listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    (void) setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-    server_check(bind(listener, (struct sockaddr *) &sin, len) == 0
-                 && listen(listener, 16) == 0
-                 && getsockname(listener, (struct sockaddr *) &sin, &len) == 0,
-                 "listening");
-
-    port = ntohs(sin.sin_port);
-    log = getenv("NEON_FUZZ_LOG");
-
-    snprintf(text, sizeof(text), conf, dir, dir, log ? log : "/dev/null info",
-             port, port, dir, port, dir, dir, dir, dir, dir, dir, dir);
-
-    server_start(dir, text);
+    place_start();
 
     client.fd = -1;
     canceler.fd = -1;
 }
 
 
-static void
-dial(peer_t *p, const char *name)
-{
-    struct sockaddr_un  sun;
-
-    memset(&sun, 0, sizeof(sun));
-    sun.sun_family = AF_UNIX;
-    snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/%s", dir, name);
-
-    p->len = 0;
-    p->stalled = 0;
-    p->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-
-    server_check(connect(p->fd, (struct sockaddr *) &sun, sizeof(sun)) == 0,
-                 "connecting");
-}
-
-
-/* with a reset, as far as the kind of socket has one */
-
-static void
-hang_up(peer_t *p)
-{
-    struct linger  linger;
-
-    if (p->fd == -1) {
-        return;
-    }
-
-    linger.l_onoff = 1;
-    linger.l_linger = 0;
-    (void) setsockopt(p->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-
-    close(p->fd);
-    p->fd = -1;
-}
-
-
 static peer_t *
 compute(void)
 {
-    static peer_t  none = { -1, 0, 0, { 0 } };
+    static peer_t  none = { -1, 0, NULL, 0, { 0 } };
 
     return ncomputes ? &computes[(ncomputes - 1) % PEERS] : &none;
-}
-
-
-static ngx_uint_t
-receive(peer_t *p)
-{
-    ssize_t     n;
-    uint8_t     buf[65536];
-    size_t      keep;
-    ngx_uint_t  some;
-
-    some = 0;
-
-    while (p->fd != -1 && !p->stalled) {
-        n = recv(p->fd, buf, sizeof(buf), 0);
-        if (n <= 0) {
-            break;
-        }
-
-        keep = ngx_min((size_t) n, sizeof(p->in) - p->len);
-        memcpy(p->in + p->len, buf, keep);
-        p->len += keep;
-        some = 1;
-    }
-
-    return some;
 }
 
 
@@ -299,14 +101,14 @@ accept_compute(void)
     int      fd, on;
     peer_t  *p;
 
-    fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+    fd = accept4(place.listener, NULL, NULL, SOCK_NONBLOCK);
     if (fd == -1) {
         return 0;
     }
 
     /* a password may be among bytes of the fuzzer's; a proof cannot */
 
-    server_check(proved || front == SESSION_WEBSOCKET,
+    server_check(proved || front != SESSION_TCP,
                  "no compute is spoken to before a proof");
 
     /* else what it sends may arrive later, by the kernel's clock */
@@ -317,11 +119,12 @@ accept_compute(void)
     p = &computes[ncomputes % PEERS];
 
     if (ncomputes >= PEERS) {
-        hang_up(p);
+        peer_hang_up(p);
     }
 
     ncomputes++;
     p->fd = fd;
+    p->ssl = NULL;
     p->len = 0;
     p->stalled = 0;
 
@@ -339,12 +142,12 @@ run(void)
     for (n = 0; n < TURNS; n++) {
         some = server_turn();
         some += accept_compute();
-        some += receive(&client);
-        some += receive(&canceler);
+        some += peer_receive(&client);
+        some += peer_receive(&canceler);
 
         for (i = 0; i < PEERS; i++) {
             if (i < ncomputes) {
-                some += receive(&computes[i]);
+                some += peer_receive(&computes[i]);
             }
         }
 
@@ -354,15 +157,6 @@ run(void)
     }
 
     server_check(0, "nginx comes to rest");
-}
-
-
-static void
-transmit(peer_t *p, const void *data, size_t len)
-{
-    if (p->fd != -1) {
-        (void) !send(p->fd, data, len, MSG_NOSIGNAL);
-    }
 }
 
 
@@ -377,8 +171,8 @@ say(const neon_wr_t *w)
     len = neon_wr_len(w);
     head = len < 126 ? 6 : 8;
 
-    if (front == SESSION_TCP) {
-        transmit(&client, w->start, len);
+    if (front != SESSION_WEBSOCKET) {
+        peer_send(&client, w->start, len);
         return;
     }
 
@@ -393,8 +187,8 @@ say(const neon_wr_t *w)
         frame[3] = (uint8_t) len;
     }
 
-    transmit(&client, frame, head);
-    transmit(&client, w->start, len);
+    peer_send(&client, frame, head);
+    peer_send(&client, w->start, len);
 }
 
 
@@ -408,34 +202,6 @@ operand(neon_rd_t *rd)
     n = neon_rd_u8(rd);
 
     return neon_rd_bytes(rd, ngx_min(n, neon_rd_left(rd)));
-}
-
-
-/* the last message of this type whose body begins so: the rest of that */
-
-static neon_str_t
-find(const peer_t *p, uint8_t type, const void *body, size_t n)
-{
-    size_t      i, len;
-    neon_rd_t   rd;
-
-    for (i = p->len; i-- > 0; /* void */ ) {
-
-        if (p->in[i] != type || p->len - i < 5 + n
-            || memcmp(&p->in[i + 5], body, n) != 0)
-        {
-            continue;
-        }
-
-        neon_rd_init(&rd, &p->in[i + 1], 4);
-        len = neon_rd_u32(&rd);
-
-        if (len >= 4 + n && len <= p->len - i - 1) {
-            return neon_str(&p->in[i + 5 + n], len - 4 - n);
-        }
-    }
-
-    return neon_str("", 0);
 }
 
 
@@ -490,8 +256,8 @@ client_sasl_final(neon_wr_t *w)
 
     proved = 1;
     (void) neon_scram_client_final(&scram_client,
-                                   find(&client, 'R', "\0\0\0\013", 4),
-                                   &verifier, &keys, &text);
+                                   peer_find(&client, 'R', "\0\0\0\013", 4),
+                                   &place.verifier, &place.keys, &text);
     neon_pg_sasl_response_write(w, neon_str(buf, neon_wr_len(&text)));
 }
 
@@ -504,7 +270,7 @@ client_upgrade(operation_e op, neon_str_t headers)
     uint8_t    buf[1024];
 
     snprintf(line, sizeof(line), "GET %s127.0.0.1:%d HTTP/1.1\r\n",
-             op == CLIENT_TUNNEL ? "/v1?address=" : "/v2?", port);
+             op == CLIENT_TUNNEL ? "/v1?address=" : "/v2?", place.port);
 
     neon_wr_init(&w, buf, sizeof(buf));
     neon_wr_z(&w, line);
@@ -515,7 +281,7 @@ client_upgrade(operation_e op, neon_str_t headers)
     neon_wr_str(&w, headers);
     neon_wr_z(&w, "\r\n");
 
-    transmit(&client, buf, neon_wr_len(&w));
+    peer_send(&client, buf, neon_wr_len(&w));
 }
 
 
@@ -527,7 +293,7 @@ client_cancel(void)
     neon_wr_t   w;
     neon_str_t  key, body;
 
-    body = find(&client, 'K', "", 0);
+    body = peer_find(&client, 'K', "", 0);
 
     if (neon_pg_key_data_parse(&pid, &key, body) != NEON_OK) {
         pid = 1;
@@ -537,9 +303,9 @@ client_cancel(void)
     neon_wr_init(&w, buf, sizeof(buf));
     neon_pg_cancel_write(&w, pid, key);
 
-    hang_up(&canceler);
-    dial(&canceler, "pg");
-    transmit(&canceler, buf, neon_wr_len(&w));
+    peer_hang_up(&canceler);
+    peer_dial(&canceler, place.dir, "pg");
+    peer_send(&canceler, buf, neon_wr_len(&w));
 }
 
 
@@ -555,12 +321,12 @@ compute_scram(neon_wr_t *w, operation_e op)
     neon_wr_init(&text, buf, sizeof(buf));
 
     if (op == COMPUTE_SASL_CONTINUE) {
-        body = find(compute(), 'p', "SCRAM", 0);
+        body = peer_find(compute(), 'p', "SCRAM", 0);
         neon_scram_server_init(&scram_server, neon_str("", 0));
 
         if (neon_pg_sasl_initial_parse(&first, body) == NEON_OK) {
             (void) neon_scram_server_first(&scram_server, first.mechanism,
-                                           first.data, &verifier, nonce,
+                                           first.data, &place.verifier, nonce,
                                            &text);
         }
 
@@ -568,14 +334,14 @@ compute_scram(neon_wr_t *w, operation_e op)
         return;
     }
 
-    body = find(compute(), 'p', "c=", 2);
+    body = peer_find(compute(), 'p', "c=", 2);
 
     if (body.len) {
         body = neon_str(body.data - 2, body.len + 2);
     }
 
-    (void) neon_scram_server_final(&scram_server, body, &verifier, &learned,
-                                   &text);
+    (void) neon_scram_server_final(&scram_server, body, &place.verifier,
+                                   &learned, &text);
     neon_pg_auth_write(w, 12, neon_str(buf, neon_wr_len(&text)));
 }
 
@@ -609,7 +375,7 @@ bulk(peer_t *p, uint8_t type, ngx_uint_t n)
             say(&w);
 
         } else {
-            transmit(p, message, neon_wr_len(&w));
+            peer_send(p, message, neon_wr_len(&w));
         }
     }
 }
@@ -639,7 +405,20 @@ play_client(operation_e op, neon_rd_t *rd)
 
     case CLIENT_BYTES:
         text = operand(rd);
-        transmit(&client, text.data, text.len);
+
+        /* past TLS, too */
+
+        if (client.fd != -1) {
+            (void) !send(client.fd, text.data, text.len, MSG_NOSIGNAL);
+        }
+        return;
+
+    case CLIENT_TLS:
+        op = neon_rd_u8(rd) & 1;
+
+        if (client.fd != -1 && client.ssl == NULL) {
+            client.ssl = tls_client(client.fd, op);
+        }
         return;
 
     case CLIENT_FRAME:
@@ -647,8 +426,8 @@ play_client(operation_e op, neon_rd_t *rd)
         head[0] = neon_rd_u8(rd);
         text = operand(rd);
         head[1] = (uint8_t) (0x80 | ngx_min(text.len, 125));
-        transmit(&client, head, sizeof(head));
-        transmit(&client, text.data, ngx_min(text.len, 125));
+        peer_send(&client, head, sizeof(head));
+        peer_send(&client, text.data, ngx_min(text.len, 125));
         return;
 
     case CLIENT_UPGRADE:
@@ -670,12 +449,17 @@ play_client(operation_e op, neon_rd_t *rd)
 
     case CLIENT_SHUT:
         if (client.fd != -1) {
+            if (client.ssl) {
+                (void) SSL_shutdown(client.ssl);
+                ERR_clear_error();
+            }
+
             (void) shutdown(client.fd, SHUT_WR);
         }
         return;
 
     case CLIENT_RESET:
-        hang_up(&client);
+        peer_hang_up(&client);
         return;
 
     case CLIENT_MESSAGE:
@@ -691,7 +475,8 @@ play_client(operation_e op, neon_rd_t *rd)
         break;
 
     case CLIENT_PASSWORD:
-        neon_pg_password_write(&w, neon_str(PASSWORD, sizeof(PASSWORD) - 1));
+        neon_pg_password_write(&w, neon_str(PLACE_PASSWORD,
+                                            sizeof(PLACE_PASSWORD) - 1));
         break;
 
     case CLIENT_SASL_FIRST:
@@ -719,7 +504,7 @@ play_compute(operation_e op, neon_rd_t *rd)
 
     case COMPUTE_BYTES:
         text = operand(rd);
-        transmit(compute(), text.data, text.len);
+        peer_send(compute(), text.data, text.len);
         return;
 
     case COMPUTE_BULK:
@@ -737,7 +522,7 @@ play_compute(operation_e op, neon_rd_t *rd)
         return;
 
     case COMPUTE_RESET:
-        hang_up(compute());
+        peer_hang_up(compute());
         return;
 
     case COMPUTE_MESSAGE:
@@ -760,7 +545,7 @@ play_compute(operation_e op, neon_rd_t *rd)
         compute_scram(&w, op);
     }
 
-    transmit(compute(), buf, neon_wr_len(&w));
+    peer_send(compute(), buf, neon_wr_len(&w));
 }
 
 
@@ -771,11 +556,11 @@ finish(ngx_uint_t connections)
 {
     ngx_uint_t  i;
 
-    hang_up(&client);
-    hang_up(&canceler);
+    peer_hang_up(&client);
+    peer_hang_up(&canceler);
 
     for (i = 0; i < ngx_min(ncomputes, PEERS); i++) {
-        hang_up(&computes[i]);
+        peer_hang_up(&computes[i]);
     }
 
     for (i = 0; i < 100; i++) {
@@ -786,7 +571,7 @@ finish(ngx_uint_t connections)
         }
 
         for (ncomputes = 0; accept_compute(); /* void */ ) {
-            hang_up(&computes[ncomputes - 1]);
+            peer_hang_up(&computes[ncomputes - 1]);
         }
 
         server_later(5000);
@@ -811,7 +596,7 @@ session_play(session_front_e on, const uint8_t *data, size_t size)
 
     server_reset();
     neon_rd_init(&rd, data, size);
-    dial(&client, front == SESSION_TCP ? "pg" : "ws");
+    peer_dial(&client, place.dir, names[front]);
 
     for (n = 0; n < OPERATIONS && neon_rd_left(&rd) != 0; n++) {
         byte = neon_rd_u8(&rd);

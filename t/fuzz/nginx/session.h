@@ -14,6 +14,7 @@
 
 typedef enum {
     SESSION_TCP = 0,
+    SESSION_TLS,                      /* where the server has a certificate */
     SESSION_WEBSOCKET
 } session_front_e;
 

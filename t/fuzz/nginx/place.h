@@ -1,0 +1,35 @@
+/*
+ * What a server for the fuzzer stands on: a directory with its configuration,
+ * a role file and a certificate, and the computes' port.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+
+#ifndef NEON_FUZZ_PLACE_H
+#define NEON_FUZZ_PLACE_H
+
+
+#include "neon_scram.h"
+
+
+#define PLACE_PASSWORD  "secret"      /* of the role alice */
+
+
+typedef struct {
+    char                   dir[32];   /* has the sockets pg, tls and ws */
+    int                    listener;  /* of ep-1, and with ssl=prefer of ep-3;
+                                         nobody is at ep-2 */
+    int                    port;
+    neon_scram_verifier_t  verifier;
+    neon_scram_keys_t      keys;
+} place_t;
+
+
+extern place_t  place;
+
+
+/* everything, and the server; NEON_FUZZ_LOG: its error_log */
+void place_start(void);
+
+
+#endif /* NEON_FUZZ_PLACE_H */
