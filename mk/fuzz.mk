@@ -67,3 +67,6 @@ $(FUZZ_DIR)/%: $(FUZZ_DIR)/%.o $(FUZZ_DIR)/core.o
 	@echo "  $(CLANG) $(notdir $@)"
 	@$(CLANG) $(FUZZ_SAN) -fsanitize=fuzzer -o $@ $^ \
 	    $(FUZZ_NGX)/nginx.a $$(cat $(FUZZ_NGX)/libs)
+
+$(FUZZ_DIR):
+	@mkdir -p $@

@@ -32,5 +32,5 @@ $(UNIT_DIR)/%: t/unit/%.c $(UNIT_OBJS) $(WIRE_HDRS) | $(UNIT_DIR)
 	@$(CC) $(TEST_WARN) $(SANITIZE) -I$(WIRE) -It/unit -o $@ $< \
 	    $(UNIT_OBJS) -lcmocka -lcrypto
 
-$(UNIT_DIR) $(FUZZ_DIR):
+$(UNIT_DIR):
 	@mkdir -p $@

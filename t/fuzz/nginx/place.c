@@ -28,7 +28,7 @@ static const char  place_conf[] =
     "master_process off;\n"
     "user root;\n"
     "pid nginx.pid;\n"
-    "error_log error.log emerg;\n"
+    "error_log alert.log alert;\n"
     "error_log %s;\n"
     "events { worker_connections 64; }\n"
     "neon_proxy main {\n"
@@ -110,6 +110,19 @@ place_role(void)
     server_check(f != NULL, "role file");
     fprintf(f, "alice SCRAM-SHA-256$2:%s$%s:%s\n", text[0], text[1], text[2]);
     fclose(f);
+}
+
+
+void
+place_check(void)
+{
+    char         name[128];
+    struct stat  st;
+
+    snprintf(name, sizeof(name), "%s/alert.log", place.dir);
+
+    server_check(stat(name, &st) == 0 && st.st_size == 0,
+                 "nginx has nothing to alert anybody of (see alert.log)");
 }
 
 

@@ -31,5 +31,8 @@ extern place_t  place;
 /* everything, and the server; NEON_FUZZ_LOG: its error_log */
 void place_start(void);
 
+/* aborts if nginx has logged an alert */
+void place_check(void);
+
 
 #endif /* NEON_FUZZ_PLACE_H */

@@ -168,6 +168,13 @@ __wrap_epoll_wait(int ep, struct epoll_event *events, int n, int timeout)
 
     if (rc > 0) {
         server_events += rc;
+
+    } else if (rc == 0 && timeout == -1) {
+
+        /* without a timer it ends with an event or a signal */
+
+        errno = EINTR;
+        return -1;
     }
 
     return rc;

@@ -567,6 +567,7 @@ finish(ngx_uint_t connections)
         run();
 
         if (ngx_cycle->free_connection_n == connections) {
+            place_check();
             return;
         }
 

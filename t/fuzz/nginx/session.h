@@ -21,8 +21,8 @@ typedef enum {
 
 void session_start(void);
 
-/* aborts where nginx spins, keeps a connection that nobody has, or goes to a
-   compute for somebody who has proved nothing */
+/* aborts where nginx spins, keeps a connection that nobody has, logs an alert,
+   or goes to a compute for somebody who has proved nothing */
 void session_play(session_front_e front, const uint8_t *data, size_t size);
 
 
