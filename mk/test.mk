@@ -45,7 +45,7 @@ prove-asan: asan          ## the same against the sanitizer build
 # with what nginx logs when it debugs, whose arguments are read by nothing else
 
 valgrind:                 ## some t/*.t under valgrind, with the debug log
-	@mk/nginx-source.pl same $(BUILD)/nginx-same
+	@mk/source.pl nginx same $(BUILD)/nginx-same
 	+@mk/build-nginx.sh --out $(BUILD)/valgrind \
 	    --src $(BUILD)/nginx-same/src --static --cc gcc \
 	    --cflags '$(VALGRIND_CFLAGS)'
