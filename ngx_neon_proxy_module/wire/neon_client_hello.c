@@ -37,7 +37,8 @@ typedef struct {
 
 
 static neon_rc_e neon_hello_record(neon_client_hello_t *h, const uint8_t *p);
-static neon_rc_e neon_hello_head(neon_client_hello_t *h, const uint8_t *p);
+static neon_rc_e neon_hello_head(neon_client_hello_t *h,
+    const uint8_t *record);
 static neon_rc_e neon_hello_message(neon_client_hello_t *h, const uint8_t *p);
 static neon_rc_e neon_hello_extension(neon_client_hello_t *h,
     neon_hello_rd_t *r, uint32_t type, size_t end);

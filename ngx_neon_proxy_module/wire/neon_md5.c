@@ -8,7 +8,7 @@
 #include "neon_md5.h"
 
 
-#define NEON_MD5_PREFIX       "md5"
+static const uint8_t  neon_md5_prefix[3] = { 'm', 'd', '5' };
 
 
 neon_rc_e
@@ -20,7 +20,7 @@ neon_md5_parse(neon_md5_t *v, neon_str_t text)
     memset(v, 0, sizeof(neon_md5_t));
 
     if (text.len != NEON_MD5_TEXT_LEN
-        || memcmp(text.data, NEON_MD5_PREFIX, 3) != 0)
+        || memcmp(text.data, neon_md5_prefix, 3) != 0)
     {
         return NEON_ERROR;
     }
@@ -52,7 +52,7 @@ neon_rc_e
 neon_md5_answer(uint8_t out[NEON_MD5_TEXT_LEN], const neon_md5_t *v,
     neon_str_t salt)
 {
-    memcpy(out, NEON_MD5_PREFIX, 3);
+    memcpy(out, neon_md5_prefix, 3);
 
     return neon_md5_hex(out + 3, neon_str(v->hex, NEON_MD5_HEX), salt);
 }
