@@ -20,8 +20,11 @@ static const ngx_uint_t  statuses[] = {
 static void
 question(ngx_neon_ctl_request_t *r, ngx_neon_ctl_call_e call)
 {
+    static ngx_neon_conf_t  conf = { .md5_verifiers = 1 };
+
     ngx_memzero(r, sizeof(ngx_neon_ctl_request_t));
 
+    r->conf = &conf;
     r->call = call;
     r->log = core_log();
     r->rc = NGX_ERROR;

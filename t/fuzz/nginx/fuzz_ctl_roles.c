@@ -8,6 +8,7 @@
 
 #include <sys/mman.h>
 
+#include "neon_md5.h"
 #include "neon_scram.h"
 
 #include "ngx_neon_ctl_roles.h"
@@ -18,6 +19,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     int                     fd;
     char                    name[64];
+    neon_md5_t              md5;
+    neon_str_t              text;
     ngx_str_t               file;
     ngx_uint_t              i;
     ngx_conf_t              cf;
@@ -34,15 +37,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     file.len = (size_t) snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
     file.data = (u_char *) name;
 
-    if (ngx_neon_ctl_roles_read(&cf, &file, &roles) == NGX_OK) {
+    /* whether MD5 ones are taken is the input's length's to say */
+
+    if (ngx_neon_ctl_roles_read(&cf, &file, size % 2, &roles) == NGX_OK) {
         role = roles.elts;
 
         for (i = 0; i < roles.nelts; i++) {
             core_check(ngx_neon_ctl_roles_find(&roles, &role[i].endpoint,
                                                &role[i].role) == &role[i]);
-            core_check(neon_scram_verifier_parse(&v,
-                           neon_str(role[i].verifier.data,
-                                    role[i].verifier.len)) == NEON_OK);
+
+            text = neon_str(role[i].verifier.data, role[i].verifier.len);
+
+            core_check(neon_scram_verifier_parse(&v, text) == NEON_OK
+                       || (size % 2 && neon_md5_parse(&md5, text) == NEON_OK));
         }
     }
 
