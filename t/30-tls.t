@@ -72,4 +72,35 @@ $c->abort;
 
 $t->served('the next client', $t->enter($n));
 
+# --- session tickets ------------------------------------------------------
+
+# records behind the client's Finished: one ticket, and what the server says
+
+{
+    my $raw = '';
+    my $receive = \&NeonTest::PgClient::receive_raw;
+
+    no warnings 'redefine';
+    local *NeonTest::PgClient::receive_raw = sub {
+        my $bytes = $receive->(@_);
+        $raw .= $bytes;
+        return $bytes;
+    };
+
+    my $c = $t->client(port => $n->port);
+    $c->inband_tls(sni => 'ep-1.db.example.com', max => 0x0304);
+    $raw = '';
+    $c->send(startup_packet([ user => 'alice' ]));
+    $c->read_message;
+    $c->drop;
+
+    my $records = 0;
+    while ($raw =~ s/^\x17..(..)//s) {
+        substr $raw, 0, unpack('n', $1), '';
+        $records++;
+    }
+
+    is($records, 2, 'one session ticket, not two');
+}
+
 $t->done;

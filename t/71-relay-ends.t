@@ -50,6 +50,13 @@ my %does = (
         };
         $c->note(ended => "$@");
     },
+    # answers, hears that the client terminates, and does not end itself
+    idle => sub {
+        my ($c) = @_;
+        $c->send($c->row_bytes('idle'));
+        $c->note(terminated => ($c->read_message)[0]);
+        select undef, undef, undef, 0.01 until -e $gate;
+    },
     quiet => sub { $_[0]->note(rest => unpack 'H*', $_[0]->read_all) },
 );
 
@@ -135,6 +142,25 @@ for my $tls (qw/none inband/) {
                "$tls: Terminate reaches the compute";
     is(($fc->notes('rest'))[-1], unpack('H*', message('X')),
        "$tls: and nothing else");
+
+    # a query is under way: it is answered, though the client said all
+    $c = enter($tls, 'collect');
+    $c->send(message('X'));
+    $c->half_close;
+    is($c->result->{rows}[0][0], 'got 5',
+       "$tls: Terminate behind a query, which is answered");
+    $c->read_all;
+
+    # none is: a compute that does not end holds nothing
+    my $open = sockets();
+    my $terminated = () = $fc->notes('terminated');
+    $c = enter($tls, 'idle');
+    $c->result;
+    $c->send(message('X'));
+    $c->drop;
+    eventually { $terminated < (() = $fc->notes('terminated')) }
+               "$tls: an idle compute hears Terminate";
+    eventually { sockets() <= $open } "$tls: and is not waited for";
 
     # --- slow sides ------------------------------------------------------
 
