@@ -152,6 +152,7 @@ for my $tls (qw/none inband/) {
     $c->read_all;
 
     # none is: a compute that does not end holds nothing
+    unlink $gate;
     my $open = sockets();
     my $terminated = () = $fc->notes('terminated');
     $c = enter($tls, 'idle');
