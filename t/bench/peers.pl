@@ -421,7 +421,8 @@ sub memory {
 
 
 # Sessions per second when eight clients log in without pause.  They and the
-# compute have the other CPUs; with two workers, all share all.
+# compute have the other CPUs; with two workers, all share all: where that is
+# the limit, the CPU of a session tells what a second worker costs.
 
 sub rates {
     my %v;
@@ -433,6 +434,8 @@ sub rates {
 
         ask($_, 'session 20') for @clients;
 
+        my @workers = map { { worker => $_ } } $peers->{nginx}->workers;
+        my $cpu = sum(map { cpu($_) } @workers);
         my $start = time;
 
         print { $_->{in} } "session 200\n" for @clients;
@@ -443,9 +446,10 @@ sub rates {
         }
 
         my $rate = 8 * 200 / (time - $start);
+        $cpu = sum(map { cpu($_) } @workers) - $cpu;
         hang_up($_) for @clients;
 
-        return $rate;
+        return wantarray ? ($rate, 1e6 * $cpu / (8 * 200)) : $rate;
     };
 
     head('Sessions per second, eight clients at once');
@@ -454,14 +458,15 @@ sub rates {
 
     for my $scheme (qw/plain tls/) {
         line($scheme{$scheme}, '%.0f', rounds($peers, $scheme, sub {
-            $measure->($peers, $_[0], $scheme)
+            scalar $measure->($peers, $_[0], $scheme)
         }));
     }
 
     $peers->finish;
 
     heading('The same of ours on all CPUs, which clients and compute share',
-            '', '1 worker', '2 workers', 'ratio');
+            '', '1 worker', '2 workers', 'ratio', '1 worker, CPU, us',
+            '2 workers, CPU, us', 'ratio');
 
     my %workers = map {
         $_ => peers(only => [ 'ours' ], workers => $_, unpinned => 1)
@@ -471,21 +476,26 @@ sub rates {
         for $$, map { $_->pids } values %workers;
 
     for my $scheme (qw/plain tls/) {
-        my (%v, @ratio);
+        my (%rate, %cpu);
 
         for my $round (1 .. $o{rounds}) {
             for my $n ($round % 2 ? (1, 2) : (2, 1)) {
                 my $peers = $workers{$n};
 
-                push @{ $v{$n} },
-                     $measure->($peers, $peers->peer('ours'), $scheme);
+                my ($rate, $cpu) = $measure->($peers, $peers->peer('ours'),
+                                              $scheme);
+                push @{ $rate{$n} }, $rate;
+                push @{ $cpu{$n} }, $cpu;
             }
-
-            push @ratio, $v{2}[-1] / $v{1}[-1];
         }
 
-        row($scheme{$scheme}, (map { spread('%.0f', @{ $v{$_} }) } 1, 2),
-            spread('%.2f', @ratio));
+        row($scheme{$scheme}, map {
+            my $v = $_;
+            my @ratio = map { $v->{2}[$_] / $v->{1}[$_] } 0 .. $#{ $v->{1} };
+
+            (map { spread('%.0f', @{ $v->{$_} }) } 1, 2),
+                spread('%.2f', @ratio)
+        } \%rate, \%cpu);
     }
 
     $_->finish for values %workers;
