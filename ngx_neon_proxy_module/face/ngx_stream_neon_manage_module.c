@@ -24,8 +24,6 @@ typedef struct {
 static void ngx_stream_neon_manage_handler(ngx_stream_session_t *ss);
 static void ngx_stream_neon_manage_event_handler(ngx_event_t *ev);
 static ngx_int_t ngx_stream_neon_manage_starttls(ngx_neon_manage_t *m);
-static ngx_int_t ngx_stream_neon_manage_handshake(ngx_connection_t *c);
-static void ngx_stream_neon_manage_tls_read_handler(ngx_event_t *ev);
 static void ngx_stream_neon_manage_tls_handler(ngx_connection_t *c);
 static ngx_int_t ngx_stream_neon_manage_verify(ngx_neon_manage_t *m);
 static void ngx_stream_neon_manage_finish(ngx_neon_manage_t *m);
@@ -150,49 +148,13 @@ ngx_stream_neon_manage_starttls(ngx_neon_manage_t *m)
         return NGX_ERROR;
     }
 
-    rc = ngx_stream_neon_manage_handshake(c);
+    rc = ngx_stream_neon_ssl_handshake(c, ngx_stream_neon_manage_tls_handler);
 
     if (rc != NGX_OK) {
         return rc;
     }
 
     return ngx_stream_neon_manage_verify(m);
-}
-
-
-static ngx_int_t
-ngx_stream_neon_manage_handshake(ngx_connection_t *c)
-{
-    ngx_int_t  rc;
-
-    rc = ngx_ssl_handshake(c);
-
-    if (rc == NGX_AGAIN) {
-        c->ssl->handler = ngx_stream_neon_manage_tls_handler;
-        c->read->handler = ngx_stream_neon_manage_tls_read_handler;
-    }
-
-    return rc;
-}
-
-
-/* nginx's own handler would not see c->close of worker_shutdown_timeout */
-
-static void
-ngx_stream_neon_manage_tls_read_handler(ngx_event_t *ev)
-{
-    ngx_connection_t  *c;
-
-    c = ev->data;
-
-    if (c->close || ev->timedout) {
-        ngx_stream_neon_manage_event_handler(ev);
-        return;
-    }
-
-    if (ngx_stream_neon_manage_handshake(c) != NGX_AGAIN) {
-        ngx_stream_neon_manage_tls_handler(c);
-    }
 }
 
 
@@ -205,6 +167,11 @@ ngx_stream_neon_manage_tls_handler(ngx_connection_t *c)
 
     c->read->handler = ngx_stream_neon_manage_event_handler;
     c->write->handler = ngx_stream_neon_manage_event_handler;
+
+    if (c->close || c->read->timedout) {
+        ngx_neon_manage_event(m);
+        return;
+    }
 
     if (!c->ssl->handshaked) {
         ngx_neon_manage_close(m);

@@ -25,8 +25,6 @@ typedef struct {
 static void ngx_stream_neon_handler(ngx_stream_session_t *ss);
 static void ngx_stream_neon_event_handler(ngx_event_t *ev);
 static ngx_int_t ngx_stream_neon_starttls(ngx_neon_session_t *s);
-static ngx_int_t ngx_stream_neon_tls_handshake(ngx_connection_t *c);
-static void ngx_stream_neon_tls_read_handler(ngx_event_t *ev);
 static void ngx_stream_neon_tls_handler(ngx_connection_t *c);
 static ngx_int_t ngx_stream_neon_secured(ngx_neon_session_t *s);
 static void ngx_stream_neon_finish(ngx_neon_session_t *s);
@@ -202,7 +200,9 @@ ngx_stream_neon_starttls(ngx_neon_session_t *s)
         return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
     }
 
-    rc = ngx_stream_neon_tls_handshake(c);
+    /* no timer of its own: the session's covers it */
+
+    rc = ngx_stream_neon_ssl_handshake(c, ngx_stream_neon_tls_handler);
 
     if (rc == NGX_AGAIN) {
         return NGX_AGAIN;
@@ -216,43 +216,6 @@ ngx_stream_neon_starttls(ngx_neon_session_t *s)
 }
 
 
-static ngx_int_t
-ngx_stream_neon_tls_handshake(ngx_connection_t *c)
-{
-    ngx_int_t  rc;
-
-    rc = ngx_ssl_handshake(c);
-
-    if (rc == NGX_AGAIN) {
-        /* no timer of its own: the session's covers it */
-        c->ssl->handler = ngx_stream_neon_tls_handler;
-        c->read->handler = ngx_stream_neon_tls_read_handler;
-    }
-
-    return rc;
-}
-
-
-/* nginx's own handler would not see c->close of worker_shutdown_timeout */
-
-static void
-ngx_stream_neon_tls_read_handler(ngx_event_t *ev)
-{
-    ngx_connection_t  *c;
-
-    c = ev->data;
-
-    if (c->close) {
-        ngx_stream_neon_event_handler(ev);
-        return;
-    }
-
-    if (ngx_stream_neon_tls_handshake(c) != NGX_AGAIN) {
-        ngx_stream_neon_tls_handler(c);
-    }
-}
-
-
 static void
 ngx_stream_neon_tls_handler(ngx_connection_t *c)
 {
@@ -262,6 +225,14 @@ ngx_stream_neon_tls_handler(ngx_connection_t *c)
 
     ss = c->data;
     s = ngx_stream_get_module_ctx(ss, ngx_stream_neon_module);
+
+    c->read->handler = ngx_stream_neon_event_handler;
+    c->write->handler = ngx_stream_neon_event_handler;
+
+    if (c->close) {
+        ngx_neon_session_event(s, c->read);
+        return;
+    }
 
     if (c->ssl->handshaked) {
         rc = ngx_stream_neon_secured(s);
@@ -288,9 +259,6 @@ ngx_stream_neon_secured(ngx_neon_session_t *s)
 
     c = s->client;
     ss = s->front_data;
-
-    c->read->handler = ngx_stream_neon_event_handler;
-    c->write->handler = ngx_stream_neon_event_handler;
 
     s->tls = 1;
 

@@ -13,6 +13,9 @@
 #include "ngx_neon_tls.h"
 
 
+static void ngx_stream_neon_ssl_read_handler(ngx_event_t *ev);
+
+
 ngx_int_t
 ngx_stream_neon_ssl_init(ngx_conf_t *cf, ngx_neon_stream_ssl_conf_t *sslcf,
     ngx_neon_place_t *place)
@@ -54,4 +57,40 @@ ngx_stream_neon_ssl_init(ngx_conf_t *cf, ngx_neon_stream_ssl_conf_t *sslcf,
     }
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_stream_neon_ssl_handshake(ngx_connection_t *c,
+    ngx_connection_handler_pt handler)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_ssl_handshake(c);
+
+    if (rc == NGX_AGAIN) {
+        c->ssl->handler = handler;
+        c->read->handler = ngx_stream_neon_ssl_read_handler;
+    }
+
+    return rc;
+}
+
+
+/* nginx's own handler would not see c->close of worker_shutdown_timeout */
+
+static void
+ngx_stream_neon_ssl_read_handler(ngx_event_t *ev)
+{
+    ngx_connection_t           *c;
+    ngx_connection_handler_pt   handler;
+
+    c = ev->data;
+    handler = c->ssl->handler;
+
+    if (c->close || ev->timedout
+        || ngx_stream_neon_ssl_handshake(c, handler) != NGX_AGAIN)
+    {
+        handler(c);
+    }
 }
