@@ -57,8 +57,10 @@ $(FUZZ_DIR)/%.o: t/fuzz/nginx/%.c $(FUZZ_NGX)/nginx.a \
 	@$(CLANG) $(SHM_WARN) $(FUZZ_SAN) -D_GNU_SOURCE \
 	    $$(cat $(FUZZ_NGX)/incs) -c -o $@ $<
 
-$(addprefix $(FUZZ_DIR)/fuzz_,session tls websocket): $(FUZZ_DIR)/%: \
-    $(addprefix $(FUZZ_DIR)/,%.o session.o peer.o place.o server.o tls.o)
+$(addprefix $(FUZZ_DIR)/fuzz_,session tls websocket): $(FUZZ_DIR)/session.o
+
+$(addprefix $(FUZZ_DIR)/fuzz_,ctl_postgres session tls websocket): \
+    $(FUZZ_DIR)/%: $(addprefix $(FUZZ_DIR)/,%.o peer.o place.o server.o tls.o)
 	@echo "  $(CLANG) $(notdir $@)"
 	@$(CLANG) $(FUZZ_SAN) -fsanitize=fuzzer $(FUZZ_WRAP) -o $@ $^ \
 	    $(FUZZ_NGX)/nginx.a $$(cat $(FUZZ_NGX)/libs)

@@ -69,6 +69,13 @@ ngx_neon_libpq_error_connection(ngx_neon_libpq_error_t *e, PGconn *pg)
         text += len;
         text += (*text != '\0');
     }
+
+    if (p == e->text) {
+
+        /* to libpq nothing is wrong: it is not what was asked for */
+
+        ngx_neon_libpq_error_set(e, "unexpected answer");
+    }
 }
 
 

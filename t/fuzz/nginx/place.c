@@ -141,17 +141,14 @@ place_clean(void)
 
 
 void
-place_start(void)
+place_make(void)
 {
     int                 size;
-    char                text[4096], *log;
     socklen_t           len;
     struct sockaddr_in  sin;
 
     server_check(mkdtemp(place.dir) != NULL, "mkdtemp");
     atexit(place_clean);
-    place_role();
-    tls_start(place.dir);
 
     memset(&sin, 0, sizeof(sin));
     sin.sin_family = AF_INET;
@@ -169,11 +166,31 @@ place_start(void)
     (void) getsockname(place.listener, (struct sockaddr *) &sin, &len);
 
     place.port = ntohs(sin.sin_port);
+}
+
+
+const char *
+place_log(void)
+{
+    const char  *log;
+
     log = getenv("NEON_FUZZ_LOG");
 
-    snprintf(text, sizeof(text), place_conf, log ? log : "/dev/null info",
-             place.port, place.port, place.port, place.dir, place.dir,
-             place.dir);
+    return log ? log : "/dev/null info";
+}
+
+
+void
+place_start(void)
+{
+    char  text[4096];
+
+    place_make();
+    place_role();
+    tls_start(place.dir);
+
+    snprintf(text, sizeof(text), place_conf, place_log(), place.port,
+             place.port, place.port, place.dir, place.dir, place.dir);
 
     server_start(place.dir, text);
 }

@@ -28,7 +28,13 @@ typedef struct {
 extern place_t  place;
 
 
-/* everything, and the server; NEON_FUZZ_LOG: its error_log */
+/* the directory and the port */
+void place_make(void);
+
+/* NEON_FUZZ_LOG, or nobody's: what error_log says */
+const char *place_log(void);
+
+/* everything, and the server */
 void place_start(void);
 
 /* aborts if nginx has logged an alert */
