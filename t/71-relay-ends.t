@@ -57,6 +57,14 @@ my %does = (
         $c->note(terminated => ($c->read_message)[0]);
         select undef, undef, undef, 0.01 until -e $gate;
     },
+    # takes rows, and complains of what it got at the end
+    copy => sub {
+        my ($c) = @_;
+        $c->send(message('G', "\0\0\0"));
+        my $all = $c->read_all;
+        $c->error(S => 'ERROR', V => 'ERROR', C => '08P01',
+                  M => 'got ' . length $all);
+    },
     quiet => sub { $_[0]->note(rest => unpack 'H*', $_[0]->read_all) },
 );
 
@@ -66,15 +74,16 @@ my ($n, $cp, $fc) = $t->front(plain => 1, compute => sub {
     $c->startup or return;
     $c->welcome;
     my (undef, $body) = $c->read_message;
-    $does{$body =~ s/\0//r}->($c);
+    $does{($body =~ /(\w+)/)[0]}->($c);
 });
 
 sub enter {
-    my ($tls, $what) = @_;
+    my ($tls, $what, @messages) = @_;
 
     my $c = $t->enter($n, tls => $tls,
                       params => [ options => 'endpoint=ep-1' ]);
-    $c->send(message('Q', "$what\0"));
+    @messages = message('Q', "$what\0") if !@messages;
+    $c->send(join '', @messages);
     return $c;
 }
 
@@ -150,6 +159,21 @@ for my $tls (qw/none inband/) {
     is($c->result->{rows}[0][0], 'got 5',
        "$tls: Terminate behind a query, which is answered");
     $c->read_all;
+
+    # Parse, Bind, Execute, Flush: no Sync says that an answer is due
+    $c = enter($tls, 'collect', message('P', "\0collect\0\0\0"),
+               message('B', "\0" x 8), message('E', "\0" x 5), message('H'),
+               message('X'));
+    $c->half_close;
+    is($c->result->{rows}[0][0], 'got 33',
+       "$tls: Terminate behind an open batch, which is answered");
+    $c->read_all;
+
+    $c = enter($tls, 'copy');
+    is($c->read_message->{type}, 'G', "$tls: a COPY begins");
+    $c->send(message('d', 'row'), message('X'));
+    $c->half_close;
+    like($c->read_all, qr/got 8\0/, "$tls: Terminate in a COPY");
 
     # none is: a compute that does not end holds nothing
     unlink $gate;
