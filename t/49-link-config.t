@@ -71,8 +71,9 @@ my @bad = (
         [ 'postgres://console/', 'neither http:// nor https://' ],
         [ 'https://console.example.com', 'must end in "/" or "="' ],
         [ 'https://console.example.com/session', 'must end in "/" or "="' ],
-        [ 'https://me:pw@console/', 'user name' ],
         [ 'https://console:99999/', 'port' ]),
+    [ 'URL with a password' => 'control_plane link https://me:pw@console/;',
+      qr{invalid URL "https://\*\*\*\*\*\@console/" in .*user name} ],
     (map { [ $_ => "control_plane link $url $_;",
              qr/invalid parameter "\Q$_\E" in "control_plane".*timeout=T/ ] }
         'timeout=', 'timeout=0', 'timeout=-1', 'timeout=x', 'waiters=0',

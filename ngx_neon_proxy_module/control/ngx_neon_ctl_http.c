@@ -100,6 +100,8 @@ ngx_neon_ctl_http_init_url(ngx_conf_t *cf, ngx_neon_ctl_http_conf_t *hconf)
         return NGX_OK;
     }
 
+    ngx_neon_url_hide(&hconf->url);
+
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid control_plane \"%V\": %s, it must be "
                        "http://HOST[:PORT][/PATH] or "

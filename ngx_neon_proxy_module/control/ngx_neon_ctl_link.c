@@ -84,6 +84,8 @@ ngx_neon_ctl_link_url(ngx_conf_t *cf, ngx_str_t *url)
               " it";
     }
 
+    ngx_neon_url_hide(url);
+
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid URL \"%V\" in \"control_plane\" directive: %s",
                        url, err);

@@ -12,6 +12,7 @@
 #include "ngx_neon_conf_otlp.h"
 #include "ngx_neon_conf_policy.h"
 #include "ngx_neon_conf_value.h"
+#include "ngx_neon_url.h"
 
 
 static char *ngx_neon_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -446,6 +447,8 @@ ngx_neon_conf_control_plane(ngx_conf_t *cf, ngx_command_t *cmd, void *c)
         block->postgres.url = value[1];
         return NGX_CONF_OK;
     }
+
+    ngx_neon_url_hide(&value[1]);
 
     return ngx_neon_conf_bad(cf, &value[1],
                              "http://HOST[:PORT][/PATH], https://...,"

@@ -114,6 +114,8 @@ ngx_neon_conf_otlp_url(ngx_conf_t *cf, ngx_neon_otlp_conf_t *otlp,
         return NGX_CONF_OK;
     }
 
+    ngx_neon_url_hide(value);
+
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid value \"%V\" in \"otlp\" directive: %s, it"
                        " must be http://HOST[:PORT]/PATH or"
@@ -195,7 +197,13 @@ ngx_neon_conf_otlp_header(ngx_conf_t *cf, ngx_neon_otlp_conf_t *otlp,
     name.len = colon ? (size_t) (colon - name.data) : 0;
 
     if (colon == NULL || !ngx_neon_conf_otlp_token(&name)) {
-        return ngx_neon_conf_bad(cf, value, "header=NAME:VALUE, VALUE may be"
+
+        /* what stands behind it may be a secret */
+
+        name.len += name.data - value->data;
+        name.data = value->data;
+
+        return ngx_neon_conf_bad(cf, &name, "header=NAME:VALUE, VALUE may be"
                                  " file:PATH or env:NAME; not Content-Type,"
                                  " Content-Length, Transfer-Encoding or Host");
     }

@@ -117,6 +117,29 @@ ngx_neon_url_authority(ngx_neon_url_t *u, u_char *p, u_char *last,
 }
 
 
+void
+ngx_neon_url_hide(ngx_str_t *text)
+{
+    u_char  *p, *at;
+
+    at = text->data + text->len;
+
+    while (at > text->data && at[-1] != '@') {
+        at--;
+    }
+
+    p = ngx_strlchr(text->data, at, '/');
+
+    while (p && p < at && *p == '/') {
+        p++;
+    }
+
+    for (p = p ? p : text->data; p + 1 < at; p++) {
+        *p = '*';
+    }
+}
+
+
 ngx_uint_t
 ngx_neon_url_host_valid(ngx_str_t *host)
 {

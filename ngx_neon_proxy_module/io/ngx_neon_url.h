@@ -31,6 +31,9 @@ typedef struct {
 ngx_int_t ngx_neon_url_parse(ngx_neon_url_t *u, ngx_str_t *text,
     const char **err);
 
+/* for a message: in place of what stands in front of an "@", asterisks */
+void ngx_neon_url_hide(ngx_str_t *text);
+
 /* 1 to 255 letters, digits, dots, hyphens and underscores */
 ngx_uint_t ngx_neon_url_host_valid(ngx_str_t *host);
 
