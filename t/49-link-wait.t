@@ -214,4 +214,17 @@ is($c->authenticate->error_text,
 like($console->read_message->{body}, qr/C57P01\0/, 'and a console');
 $_->drop for $c, $console;
 
+my $tls = NeonTest::Link->new($t, main => 'client_timeout 1h;',
+    manage => join('', map { "$_->[0] " . $t->certs("db.$_->[1]") . ';' }
+                   [ ssl_certificate => 'crt' ],
+                   [ ssl_certificate_key => 'key' ]),
+    globals => 'worker_shutdown_timeout 100ms;');
+$console = $t->client(port => $tls->manage_port);
+$console->send(NeonTest::Wire::ssl_request);
+is($console->read_n(1), 'S', 'a console whose TLS has begun');
+is($tls->nginx->quit, 0, 'a worker that must go does not wait for it');
+is($console->read_all, '', 'the end');
+like($tls->nginx->log, qr/management connection ends: terminating connection/,
+     'and why');
+
 $t->done;

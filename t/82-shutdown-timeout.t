@@ -48,7 +48,7 @@ my %role = (
 
 my ($n, $cp, $fc) = $t->front(
     globals => "worker_shutdown_timeout 500ms;\n",
-    main => "websocket_insecure on;\n",
+    main => "websocket_insecure on;\nclient_timeout 1h;\n",
     http => "server { listen 127.0.0.1:$port;"
             . " location / { neon_proxy_websocket main; } }\n",
     compute => sub {
@@ -78,6 +78,11 @@ is($c{$_}->read_message->{type}, 'D', "$_: a row") for grep { /half/ } keys %c;
 # a client's own message may be in the middle
 $c{part} = $t->enter($n, database => 'idle');
 $c{part}->send("Q\0\0");
+
+# and a client whose TLS has only begun
+my $begun = $t->client(port => $n->port);
+$begun->send(ssl_request);
+is($begun->read_n(1), 'S', 'a TLS handshake begins');
 
 eventually { $fc->connections == 11 } 'all are there';
 $n->signal('QUIT');
@@ -112,6 +117,10 @@ for my $name (sort { $b =~ /flood/ <=> $a =~ /flood/ } keys %c) {
 
     $c->drop;
 }
+
+is(eval { $begun->read_all }, '', 'in a TLS handshake: the end');
+like($n->log, qr/\(shutdown, SQLSTATE 57P01\) while SSL handshaking/,
+     'in a TLS handshake: why');
 
 is($rows{$_}, 1, "$_: the rest of the row, and no more")
     for 'half', 'ws half';

@@ -156,8 +156,11 @@ my ($pid, $key) = @$other{qw/pid key/};
 $other->close;
 eventually { $pg->sessions('alice') == 0 };
 $c = busy();
+my $unknown = () = $n->log =~ /no such key/g;
 is(cancel($c, pid => $pid, key => $key), '', 'a key of the past');
 is(sleeping(), 1, 'cancels nothing');
+eventually { $unknown < (() = $n->log =~ /no such key/g) }
+           'nobody knows it any more';
 cancel($c);
 canceled('the present one', $c);
 
