@@ -48,11 +48,11 @@ $cp->endpoint('ep-1', address => $pg->address);
 my $cheat = spew($t->dir . '/cheat', '');
 my %first = (
     nonce => sub { $_[0] =~ s/^r=[^,]+/r=anothernonceanothernonce/r },
-    iterations => sub { $_[0] =~ s/i=\d+/i=10000001/r },
+    iterations => sub { $_[0] =~ s/i=\d+/i=1000001/r },
     salt => sub { $_[0] =~ s/,s=[^,]+/,s=!!!!/r },
     extension => sub { "m=x,$_[0]" },
     other_salt => sub { $_[0] =~ s/,s=[^,]+/,s=b3RoZXI=/r },
-    long => sub { $_[0] =~ s/i=\d+/i=5000000/r },
+    long => sub { $_[0] =~ s/i=\d+/i=1000000/r },
     gone => sub { $_[0] =~ s/i=\d+/i=400000/r },
 );
 my %final = (
@@ -96,7 +96,7 @@ sub blocks {
     my ($md5) = @_;
 
     return block(main => "md5_verifiers $md5;\n")
-           . block(quick => "md5_verifiers on;\nlogin_timeout 200ms;\n");
+           . block(quick => "md5_verifiers on;\nlogin_timeout 50ms;\n");
 }
 
 sub tls_server {

@@ -10,6 +10,14 @@
 #include "ngx_neon_tls.h"
 
 
+/*
+ * Rounds that a compute may ask of a thread of ours, where keys are made of a
+ * password: a quarter of a second, and not as many as whoever has a compute
+ * wants.
+ */
+#define NGX_NEON_ENTER_ITERATIONS  1000000
+
+
 static ngx_int_t ngx_neon_enter_sasl(ngx_neon_session_t *s, neon_str_t rest);
 static ngx_int_t ngx_neon_enter_sasl_continue(ngx_neon_session_t *s,
     neon_str_t rest, ngx_uint_t *salt);
@@ -209,6 +217,12 @@ ngx_neon_enter_keys(ngx_neon_session_t *s, neon_str_t rest)
     if (neon_scram_client_salt(l->client, rest, &l->verifier) != NEON_OK) {
         return ngx_neon_enter_failed(s, "compute sent a malformed SCRAM"
                                      " server-first-message");
+    }
+
+    if (l->verifier.iterations > NGX_NEON_ENTER_ITERATIONS) {
+        return ngx_neon_enter_failed(s, "compute's SCRAM verifier has too many"
+                                     " iterations to make keys of a"
+                                     " password");
     }
 
     l->kdf = ngx_neon_kdf_derive(s->conf, s->log, &l->verifier, l->password,

@@ -7,6 +7,7 @@
 use lib 't/lib';
 use NeonTest;
 use NeonTest::Scram;
+use NeonTest::Wire;
 
 my $t = NeonTest->new;
 my $what = spew($t->dir . '/what', '');
@@ -20,6 +21,7 @@ my %first = (
     'an empty salt' => sub { $_[0] =~ s/,s=[^,]+/,s=/r },
     'i=0' => sub { $_[0] =~ s/i=\d+/i=0/r },
     'i=-1' => sub { $_[0] =~ s/i=\d+/i=-1/r },
+    'i=1000001' => sub { $_[0] =~ s/i=\d+/i=1000001/r },
     'i=2^31-1' => sub { $_[0] =~ s/i=\d+/i=2147483647/r },
     'i=2^31' => sub { $_[0] =~ s/i=\d+/i=2147483648/r },
     'i=2^32+4096' => sub { $_[0] =~ s/i=\d+/i=4294971392/r },
@@ -42,7 +44,7 @@ my ($n, $cp, $fc) = $t->front(plain => 1, compute => sub {
     $c->welcome;
     $c->serve;
 }, main => "connect_retry attempts=1 base=1ms factor=1;\n"
-           . "wake_retry attempts=1;\nlogin_timeout 3s;\n");
+           . "wake_retry attempts=1;\nmd5_verifiers on;\n");
 
 # the compute's process has what was known when it was made: one verifier
 # for the control plane and for itself
@@ -57,17 +59,34 @@ for my $how (sort keys %first, sort keys %final) {
     spew($what, $how);
 
     my $c = $t->enter($n);
-    is($c->error && $c->error->{C}, '08006', "$how: refused");
+
+    # a number that could be, but is not that of the verifier
+    is($c->error && $c->error->{C}, $how eq 'i=1000001' ? '28P01' : '08006',
+       "$how: refused");
     ok(!$c->{ready}, "$how: no session");
 }
 
-# with a password in clear the proxy could be made to iterate itself
-for my $how ('i=2^31-1', 'a salt of 45 kB') {
-    spew($what, $how);
+# of a role with an MD5 verifier the proxy has the password, and is made to
+# iterate itself
 
-    my $c = $t->enter($n, sni => undef, password => 'endpoint=ep-1;pw');
-    is($c->error && $c->error->{C}, '08006', "$how, in clear: refused");
+$cp->role('ep-1', md5er => md5_verifier('pw', 'md5er'));
+
+sub md5er {
+    spew($what, $_[0]);
+    return $t->enter($n, user => 'md5er');
 }
+
+$t->served('keys of a password', md5er(''));
+
+for my $how (sort keys %first) {
+    my $c = md5er($how);
+    is($c->error && $c->error->{C}, '08006', "$how, keys of a password");
+    ok(!$c->{ready}, "$how, keys of a password: no session");
+}
+
+like($n->log, qr/iterations to make keys of a password/,
+     'the log says what was too much');
+unlike($n->log, qr/compute node: timeout/, 'nobody waited for them');
 
 spew($what, '');
 $t->served('the next client', $t->enter($n));
@@ -92,9 +111,13 @@ sub cleartext {
 $cp->endpoint('ep-1', address => $t->fake_compute(\&NeonTest::welcome)
                                    ->address);
 
-is(cleartext($_), 'in', "a password of $_ bytes") for 1, 1023, 1024, 1025;
-like(cleartext($_), qr/^(?:in|28P01|08P01)$/, "a password of $_ bytes: ends")
-    for 16_384, 65_535, 65_536, 100_000;
+# with its endpoint and its terminator it may have 65536
+my $most = 65_536 - 1 - length 'endpoint=ep-1;';
+
+is(cleartext($_), 'in', "a password of $_ bytes")
+    for 1, 1023, 1024, 1025, 16_384, $most;
+is(cleartext($_), '08P01', "a password of $_ bytes: refused")
+    for $most + 1, 65_535, 65_536, 100_000;
 
 # SCRAM's own messages have little room: a nonce of a client
 for my $size (18, 256, 257, 60_000) {
