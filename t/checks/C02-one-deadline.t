@@ -98,16 +98,88 @@ for my $name (sort keys %clients) {
 
 is(scalar(() = $cp->calls('wake')), 0, 'nobody was woken');
 
-# it is one deadline: a byte now and then does not move it
-my $c = plain();
-my $start = time;
-my $cut = 0;
+# --- one deadline --------------------------------------------------------
 
-while (time - $start < 20) {
-    last if !$c->send("\0") || $c->{eof};
-    if ($c->readable(0.2)) { $cut = 1; last }
+# neither a byte now and then moves it, wherever it comes, ...
+
+my $long = startup_packet([ user => 'alice', database => 'app', pad =>
+                            'x' x 1000 ]);
+
+sub hello {
+    my $tls = NeonTest::Tls->new(sni => 'ep-1.db.example.com', @_);
+
+    $tls->handshake;
+    return $tls->output;
 }
 
-ok($cut, 'a byte every 200 ms: cut all the same');
+# a client, and the bytes that it takes so much time for
+my %dribble = (
+    'a StartupMessage'  => sub { (plain(), $long) },
+    'a ClientHello'     => sub { (inband(), hello()) },
+    'a ClientHello of direct TLS' => sub {
+        ($t->client(port => $n->port), hello(alpn => [ 'postgresql' ]))
+    },
+    'a StartupMessage within TLS' => sub {
+        my $c = secure();
+        $c->{tls}->encrypt($long);
+        ($c, $c->{tls}->output)
+    },
+    'a SASLInitialResponse' => sub {
+        my $c = asked();
+        $c->{tls}->encrypt($_) for split //, "p\0\0\0\x40SCRAM";
+        ($c, $c->{tls}->output)
+    },
+    'a password' => sub {
+        my $c = inband()->start_tls;
+        $c->send(startup_packet([ user => 'alice' ]));
+        $c->read_message;
+        $c->{tls}->encrypt($_) for split //, "p\0\0\0\x40endpoint=ep-1;";
+        ($c, $c->{tls}->output)
+    },
+);
+
+my %slow = map { $_ => [ $dribble{$_}->() ] } sort keys %dribble;
+my $end = time + 10 * $NeonTest::slow;
+
+while (%slow && time < $end) {
+    for my $name (sort keys %slow) {
+        my ($c) = @{ $slow{$name} };
+        my $byte = substr $slow{$name}[1], 0, 1, '';
+
+        if ($byte eq '') {
+            fail("$name, byte by byte: could be said to its end");
+            delete $slow{$name};
+
+        } elsif (!$c->send_raw($byte) || $c->{eof}
+                 || eval { $c->readable(0) && $c->read_all; 1 } && $c->{eof})
+        {
+            pass("$name, byte by byte: cut");
+            delete $slow{$name};
+        }
+    }
+
+    select undef, undef, undef, 0.1;
+}
+
+is(join(', ', sort keys %slow), '', 'nobody is left');
+
+# ... nor does it begin anew where a part of the login is over
+
+my $c = inband();
+my $pause = sub { select undef, undef, undef, 0.6 };
+my $in = eval {
+    $pause->();
+    $c->start_tls(sni => 'ep-1.db.example.com');
+    $pause->();
+    $c->send($startup);
+    $c->{messages} = [];
+    $pause->();
+    $c->authenticate(password => 'pw', stop => 1);
+    1
+} && $c->{scram};
+
+ok(!$in || $c->error, 'each part in its time, all of it not: cut')
+    or diag explain $c->{messages};
+is(scalar(() = $cp->calls('wake')), 0, 'nobody was woken');
 
 $t->done;

@@ -9,8 +9,7 @@ use NeonTest::Wire;
 
 my $t = NeonTest->new;
 my ($n, $cp, $fc) = $t->front(plain => 1);
-my $startup = startup_packet([ user => 'alice', database => 'app',
-                               options => 'endpoint=ep-1' ]);
+my $startup = startup_packet([ user => 'alice', database => 'app' ]);
 my @name = (sni => 'ep-1.db.example.com');
 
 # the handshake message cut into several TLS records
