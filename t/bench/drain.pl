@@ -112,7 +112,12 @@ sub many {
                             o => 2000, e => 'ep-1', u => 'alice', w => 'pw',
                             y => 2_000_000_000, t => 600_000);
 
-    eventually { sessions() >= $o{idle} + $o{busy} } 'all are there', 120
+    # at their computes: one that nginx has not accepted yet ends with the
+    # listener
+    eventually {
+        established($computes) >= $o{idle}
+        && established($slow->port) >= $o{busy}
+    } 'all are there', 120
         or die "they are not\n";
 
     $_->send(message('Q', "go\0")) for @busy;
@@ -120,10 +125,10 @@ sub many {
     return ($n, $run, @busy);
 }
 
-# the connections that nginx has with clients; its pages end with its listeners
+# the connections of a server's port; nginx's pages end with its listeners
 
-sub sessions {
-    my $own = sprintf '%04X', $port;
+sub established {
+    my $own = sprintf '%04X', $_[0];
     my @established = slurp('/proc/net/tcp')
                       =~ /^\s*\d+: \w+:$own \w+:\w+ 01 /mg;
 
@@ -167,7 +172,10 @@ if ($o{wait}) {
     $n->signal('QUIT');
     sleep $o{wait};
 
-    my $there = sessions();
+    # the kernel's list may miss one while others come and go
+    my $there;
+    eventually { ($there = established($port)) == $o{idle} + $o{busy} } 'there';
+
     my $answered = grep { ($_->result(60)->{rows}[0][0] // '') eq 'done' }
                    @busy;
     my $again = grep { ($_->value('go') // '') eq 'done' } @busy[0 .. 4];
