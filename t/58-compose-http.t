@@ -35,6 +35,7 @@ my %location = (
     break      => "rewrite ^ /nowhere break; $ws",
     if         => 'if ($http_x_stop) { return 403; } ' . $ws,
     page       => "error_page 403 = /open; deny all; $ws",
+    kept       => "error_page 403 /open; deny all; $ws",
     header     => "add_header X-Front nginx always; $ws",
 );
 
@@ -191,6 +192,15 @@ works('rewrite ... break', 'break')->close;
 works('if', 'if')->close;
 is(status('if', headers('X-Stop' => 1)), 403, 'if: return');
 works('error_page 403 =', 'page')->close;
+
+$c = upgraded('kept');
+is($c->{response}{status}, 403, 'error_page 403: the status of the error');
+like($c->{response}{body}, qr/page of an error/,
+     'error_page 403: nothing is upgraded');
+is($c->{response}{headers}{'sec-websocket-accept'}, undef,
+   'error_page 403: no handshake');
+$n->log_like(qr/"error_page" that keeps the status 403/,
+             'error_page 403: the log says why');
 
 $c = works('add_header', 'header');
 is($c->{response}{headers}{'x-front'}, 'nginx', 'add_header: in the answer');

@@ -310,7 +310,10 @@ for my $case ([ 'a plain GET', 426, headers => \%none ],
               [ 'version 131', 426, headers => { 'Sec-WebSocket-Version' =>
                                                  131 } ],
               [ 'no version', 426, headers => { 'Sec-WebSocket-Version' =>
-                                                undef } ])
+                                                undef } ],
+              [ 'a body', 400, headers => { 'Content-Length' => 5 } ],
+              [ 'a body in chunks', 400, headers => { 'Transfer-Encoding' =>
+                                                      'chunked' } ])
 {
     my ($name, $status, %o) = @$case;
 
@@ -319,8 +322,12 @@ for my $case ([ 'a plain GET', 426, headers => \%none ],
     like($r->{headers}{'content-type'}, qr{^text/plain}, "$name: text");
     cmp_ok(length $r->{body}, '>', 20, "$name: says why");
     cmp_ok(length $r->{body}, '<', 300, "$name: shortly");
-    is($r->{headers}{upgrade}, 'websocket', "$name: Upgrade")
-        if $status == 426;
+    if ($status == 426) {
+        is($r->{headers}{upgrade}, 'websocket', "$name: Upgrade");
+        like($r->{headers}{connection}, qr/\bupgrade\b/,
+             "$name: which Connection names");
+    }
+
     is($r->{headers}{'sec-websocket-version'}, 13,
        "$name: Sec-WebSocket-Version") if $name =~ /version/;
 }

@@ -221,10 +221,28 @@ ngx_http_neon_websocket_check(ngx_http_request_t *r,
                       "Connect with a WebSocket client over HTTP/1.1.\n");
     }
 
+    /* a 101 would be sent with the status of the error in its place */
+
+    if (r->err_status) {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "no WebSocket behind an \"error_page\" that keeps the"
+                      " status %ui: it has no \"=\"", r->err_status);
+
+        return ngx_http_neon_websocket_refuse(r, r->err_status,
+                      "This is the page of an error, and no WebSocket.\n");
+    }
+
     if (h->repeated) {
         return ngx_http_neon_websocket_refuse(r, NGX_HTTP_BAD_REQUEST,
                       "Sec-WebSocket-Key, Sec-WebSocket-Version or Origin"
                       " came twice.\n");
+    }
+
+    /* its bytes could not be told from frames */
+
+    if (r->headers_in.content_length_n > 0 || r->headers_in.chunked) {
+        return ngx_http_neon_websocket_refuse(r, NGX_HTTP_BAD_REQUEST,
+                      "A WebSocket handshake has no body.\n");
     }
 
     if (h->version.len != 2 || ngx_strncmp(h->version.data, "13", 2) != 0) {
@@ -278,11 +296,16 @@ ngx_http_neon_websocket_refuse(ngx_http_request_t *r, ngx_uint_t status,
     cv.value.data = (u_char *) text;
     cv.value.len = ngx_strlen(text);
 
-    /* RFC 9113, section 8.2.2: HTTP/2 has no such header */
+    /*
+     * RFC 9110, section 7.8: both or none, beside nginx's own Connection; RFC
+     * 9113, section 8.2.2: HTTP/2 has neither
+     */
 
     if (status == NGX_HTTP_NEON_UPGRADE_REQUIRED
         && r->http_version < NGX_HTTP_VERSION_20
-        && ngx_http_neon_pages_header(r, "Upgrade", "websocket") != NGX_OK)
+        && (ngx_http_neon_pages_header(r, "Upgrade", "websocket") != NGX_OK
+            || ngx_http_neon_pages_header(r, "Connection", "upgrade")
+               != NGX_OK))
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -314,12 +337,6 @@ ngx_http_neon_websocket_accept(ngx_http_request_t *r, ngx_str_t *key)
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    rc = ngx_http_discard_request_body(r);
-
-    if (rc != NGX_OK) {
-        return rc;
     }
 
     r->headers_out.status = NGX_HTTP_SWITCHING_PROTOCOLS;
