@@ -121,6 +121,7 @@ END
         'drain wait', 'drain idle', 'drain idle after=0',
         'drain idle rate=off', 'drain idle rate=30r/m after=5m',
         'websocket_ping off', 'websocket_ping 1s', 'websocket_origins *',
+        'websocket_origins http://localhost:8080 https://[::1]:8443 tauri://a',
         'websocket_insecure off', 'websocket_tunnel off',
         'websocket_tunnel *:*', 'websocket_tunnel off.example.com:1',
         'otlp http://collector:4318/v1/traces', 'otlp http://[::1]/ sample=0',
@@ -411,7 +412,9 @@ my @values = (
         '', '0r/s', '5', '1r/s rate=off', '1r/s rate=2r/s'),
     map({ [ 'websocket_ping', $_, $notice ] } 'on', '0', 'soon'),
     map({ [ 'websocket_origins', $_, qr/\* or origins like/ ] }
-        'app.example.com', '://a', 'https://', 'https://a.example.com/'),
+        'app.example.com', '://a', 'https://', 'https://a.example.com/',
+        'https://*', 'https://a.*.com', 'http://localhost:*', 'https://a.com:',
+        'https://a.com:443', 'HTTP://*.a.com:80', 'https://b\xfccher.com'),
     map({ [ 'websocket_tunnel', $_, qr/off, or HOST:PORT where HOST is/ ] }
         'on', '*', 'a', 'a:0', 'a:65536', 'a:5-4', '*.*:1', 'a.*:1', '::1:1',
         '[::1]', '10.0.0.0/33:1', '127.1:1', 'a.:1', 'https://a:1',

@@ -25,6 +25,7 @@ static char *ngx_neon_conf_rate_param(ngx_neon_rate_t *rate,
     ngx_str_t *value);
 static char *ngx_neon_conf_drain_param(ngx_neon_drain_t *drain,
     ngx_str_t *value);
+static ngx_uint_t ngx_neon_conf_origin(ngx_str_t *value);
 
 
 char *
@@ -354,7 +355,6 @@ ngx_neon_conf_set_origins(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     char  *p = conf;
 
-    u_char        *host;
     ngx_str_t     *value, *origin;
     ngx_uint_t     i;
     ngx_array_t  **origins;
@@ -374,15 +374,12 @@ ngx_neon_conf_set_origins(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     for (i = 1; i < cf->args->nelts; i++) {
 
-        host = (u_char *) ngx_strstr(value[i].data, "://");
-
-        if (!(value[i].len == 1 && value[i].data[0] == '*')
-            && (host == NULL || host == value[i].data || host[3] == '\0'
-                || ngx_strchr(host + 3, '/')))
-        {
+        if (!ngx_neon_conf_origin(&value[i])) {
             return ngx_neon_conf_bad(cf, &value[i], "* or origins like"
                                      " https://app.example.com or"
-                                     " https://*.example.com");
+                                     " https://*.example.com, as browsers"
+                                     " send them: without a path or a"
+                                     " scheme's own port");
         }
 
         origin = ngx_array_push(*origins);
@@ -390,6 +387,58 @@ ngx_neon_conf_set_origins(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* could a browser's Origin ever match it? */
+
+static ngx_uint_t
+ngx_neon_conf_origin(ngx_str_t *value)
+{
+    u_char     *p, *last, *host;
+    ngx_str_t   tail;
+
+    if (value->len == 1 && value->data[0] == '*') {
+        return 1;
+    }
+
+    last = value->data + value->len;
+    host = ngx_strnstr(value->data, "://", value->len);
+
+    if (host == NULL || host == value->data) {
+        return 0;
+    }
+
+    host += 3;
+
+    if (last - host > 2 && host[0] == '*' && host[1] == '.') {
+        host += 2;
+    }
+
+    for (p = host; p < last; p++) {
+        if (!((*p >= '0' && *p <= '9') || ((*p | 0x20) >= 'a'
+            && (*p | 0x20) <= 'z') || ngx_strchr("-._:[]", *p)))
+        {
+            return 0;
+        }
+    }
+
+    if (host == last || last[-1] == ':') {
+        return 0;
+    }
+
+    if (ngx_strncasecmp(value->data, (u_char *) "https:", 6) == 0) {
+        ngx_str_set(&tail, ":443");
+
+    } else if (ngx_strncasecmp(value->data, (u_char *) "http:", 5) == 0) {
+        ngx_str_set(&tail, ":80");
+
+    } else {
+        return 1;
+    }
+
+    return (size_t) (last - host) < tail.len
+           || ngx_strncmp(last - tail.len, tail.data, tail.len) != 0;
 }
 
 
