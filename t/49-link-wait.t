@@ -150,7 +150,7 @@ $c->drop;
 my $short = NeonTest::Link->new($t, link => 'timeout=1s', plain => 1,
                                 main => 'tls_required off;');
 $c = $short->knock;
-like($c->{notice}{M}, qr/^Authenticate by visiting \(will expire in 1s\):$/m,
+like($c->{notice}{M}, qr/^To log in, visit this address within 1s:$/m,
      'the client is told how long');
 is($c->authenticate->error_text,
    '57014 Disconnected due to inactivity after 1s.', 'and when it is over');
@@ -166,7 +166,7 @@ my $full = NeonTest::Link->new($t, link => 'waiters=2 timeout=90s',
 my $f = $full->nginx;
 
 my ($one, $two) = map { $full->knock(tls => 'none') } 1 .. 2;
-like($one->{notice}{M}, qr/\(will expire in 90s\)/, 'another time');
+like($one->{notice}{M}, qr/ within 90s:$/m, 'another time');
 
 my $three = $full->knock(tls => 'none');
 is($three->error_text, '53300 sorry, too many clients already',

@@ -44,9 +44,8 @@ for (@roles, [ 'trusty' ]) {
     my ($p, $out, $link) = psql('select current_user, current_database(),'
         . " current_setting('work_mem'), current_setting('application_name')");
 
-    like(slurp($out), qr/^NOTICE:  Welcome to Neon!
-Authenticate by visiting \(will expire in 2m\):
-    https:/, 'as Neon says it');
+    like(slurp($out), qr/^NOTICE:  To log in, visit this address within 2m:
+    https:/, 'and for how long it is good');
     is($l->answer($link, port => $pg->port, user => $role, @password), 'ok',
        "the console calls back: $role");
     is($p->wait(30 * $NeonTest::slow), 0, 'psql is let in');

@@ -151,10 +151,9 @@ ngx_neon_confirm_greet(ngx_neon_session_t *s, u_char *id)
 
     last = text + lconf->url.len + 256;
 
-    p = ngx_slprintf(text, last, "Welcome to Neon!\n"
-                     "Authenticate by visiting (will expire in ");
+    p = ngx_slprintf(text, last, "To log in, visit this address within ");
     p = ngx_neon_confirm_time(p, last, lconf->timeout);
-    p = ngx_slprintf(p, last, "):\n    %V%s\n\n", &lconf->url, id);
+    p = ngx_slprintf(p, last, ":\n    %V%s\n\n", &lconf->url, id);
 
     if (ngx_neon_bytes_writer(s, &l->out, 64, &w) != NGX_OK) {
         return NGX_ERROR;
