@@ -93,12 +93,12 @@ case " $packages " in
         ;;
 esac
 
-# the one program of its package: the package itself would start a Prometheus,
-# on all addresses of this machine
+# In Debian 12 it is a program of the package prometheus, which would start a
+# Prometheus, on all addresses of this machine; later it has a package.
 
 unpack_promtool()
 {
-    local tools=${BUILD:-$top/build}/tools
+    local tools=${BUILD:-$top/build}/tools package=prometheus
 
     if [ -x "$tools/promtool" ] || command -v promtool > /dev/null; then
         return
@@ -107,11 +107,16 @@ unpack_promtool()
     echo "unpacking: promtool"
 
     update
+
+    if [ -n "$(apt-cache -q madison promtool)" ]; then
+        package=promtool
+    fi
+
     rm -rf "$tools/deb"
     mkdir -p "$tools/deb"
     (cd "$tools/deb" && apt-get -q -q -o APT::Sandbox::User=root \
-        download prometheus)
-    dpkg-deb --fsys-tarfile "$tools"/deb/prometheus_*.deb \
+        download $package)
+    dpkg-deb --fsys-tarfile "$tools"/deb/${package}_*.deb \
         | tar -x -C "$tools" --strip-components=3 ./usr/bin/promtool
     rm -r "$tools/deb"
 }
