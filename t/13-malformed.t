@@ -50,6 +50,8 @@ is(answer(pack('NN', 12, 80877104) . 'more'), '08P01',
    'GSSENCRequest with a payload');
 is(answer("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), '08P01', 'an HTTP request');
 is(answer("\0" x 64), '08P01', 'zeros');
+is(answer(pack 'N', 3), '08P01', 'a length of 3, and nothing behind it');
+is(answer(pack 'N', 10009), '08P01', 'a length of 10009, alone');
 is(answer("\xff" x 64), '08P01', 'ones');
 
 like(answer(pack('NN', 8, 80877102)), qr/^(08P01)?$/,
@@ -120,5 +122,7 @@ is(inside(pack('NN', 7, 196608)), '08P01', 'TLS: length 7');
 is(inside(packet($v3 . "user\0alice\0")), '08P01', 'TLS: no terminator');
 is(inside(packet(pack('N', 2 << 16) . "user\0alice\0\0")), '0A000',
    'TLS: protocol 2.0');
+is(answer(packet(pack('N', 4 << 16) . "user\0alice\0\0"), $n->port), '0A000',
+   'protocol 4.0, without the TLS that is required');
 
 $t->done;

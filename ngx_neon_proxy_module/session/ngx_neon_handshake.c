@@ -195,6 +195,7 @@ ngx_neon_handshake_secured(ngx_neon_session_t *s)
 static ngx_int_t
 ngx_neon_handshake_head(ngx_neon_session_t *s)
 {
+    size_t             n;
     ngx_int_t          rc;
     const char        *err;
     ngx_neon_login_t  *l;
@@ -202,13 +203,21 @@ ngx_neon_handshake_head(ngx_neon_session_t *s)
     l = s->login;
 
     rc = ngx_neon_client_exact(s, NEON_PG_STARTUP_HEAD);
-    if (rc != NGX_OK) {
+    if (rc == NGX_ERROR) {
         return rc;
     }
 
-    if (neon_pg_first_parse(&l->first, l->in.pos, NEON_PG_STARTUP_HEAD, &err)
-        != NEON_OK)
-    {
+    n = ngx_min(l->in.last - l->in.pos, NEON_PG_STARTUP_HEAD);
+
+    switch (neon_pg_first_parse(&l->first, l->in.pos, n, &err)) {
+
+    case NEON_OK:
+        break;
+
+    case NEON_AGAIN:
+        return NGX_AGAIN;
+
+    default:
         return ngx_neon_session_errorf(s, NGX_NEON_REASON_PROTOCOL, "%s",
                                        err);
     }
@@ -234,15 +243,15 @@ ngx_neon_handshake_head(ngx_neon_session_t *s)
 
         /* said before anything else is read: no client shall hang here */
 
-        if (s->tls_required && !s->tls) {
-            return ngx_neon_session_error(s, s->front->insecure);
-        }
-
         if (l->first.version >> 16 != 3) {
             return ngx_neon_session_errorf(s, NGX_NEON_REASON_VERSION,
                       "unsupported frontend protocol %uD.%uD: server supports"
                       " 3.0 to 3.2",
                       l->first.version >> 16, l->first.version & 0xffff);
+        }
+
+        if (s->tls_required && !s->tls) {
+            return ngx_neon_session_error(s, s->front->insecure);
         }
     }
 
