@@ -256,6 +256,18 @@ is(calls(), '1 2', 'with one more call');
 is(logged(), 'MISS HIT', 'the verifier was in doubt, too');
 is(logged(), 'HIT HIT', 'and is known again');
 
+# what the caches said is known before the control plane says anything
+begin("wake_timeout 300ms;\n");
+$cp->role('ep-1', bob => $t->{verifier});
+$cp->script(wake => { hang => 1 });
+like(logged(), qr/did not become ready in time/, 'a wake-up that hangs');
+like(slurp($log), qr/^MISS MISS - 0 login$number$/m, 'was not in the cache');
+$cp->script(access => { hang => 1 });
+like(logged(user => 'bob'), qr/did not become ready in time/,
+     'a question for the role that hangs');
+like(slurp($log), qr/^MISS - - 0 login$number$/m, 'was not in the cache');
+
+
 # the password was changed: the control plane knows, the cache does not yet
 begin();
 my $changed = NeonTest::Scram::verifier('new', salt => 'y' x 16);

@@ -394,6 +394,7 @@ ngx_neon_lookup_flight_wait(ngx_neon_lookup_flight_t *f,
     ngx_queue_insert_tail(&f->waiters, &r->queue);
     r->lookup = f;
     r->joined = 1;
+    r->cached = ngx_neon_lookup_flight_cached(f);
 
     zone = ngx_neon_zone(f->conf);
 

@@ -31,13 +31,6 @@ ngx_neon_access_step(ngx_neon_session_t *s)
     }
 
     rc = ngx_neon_ask(s, NGX_NEON_CTL_ACCESS);
-
-    if (rc == NGX_AGAIN) {
-        return NGX_AGAIN;
-    }
-
-    s->secret_cache = l->ctl.cached;
-
     if (rc != NGX_OK) {
         return rc;
     }

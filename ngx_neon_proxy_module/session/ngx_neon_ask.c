@@ -12,6 +12,8 @@
 static void ngx_neon_ask_request(ngx_neon_session_t *s,
     ngx_neon_ctl_call_e call);
 static void ngx_neon_ask_handler(ngx_neon_ctl_request_t *r);
+static void ngx_neon_ask_cached(ngx_neon_session_t *s,
+    ngx_neon_ctl_call_e call);
 static ngx_int_t ngx_neon_ask_failed(ngx_neon_session_t *s);
 
 
@@ -39,6 +41,7 @@ ngx_neon_ask(ngx_neon_session_t *s, ngx_neon_ctl_call_e call)
 
         l->answered = (rc == NGX_OK);
         l->asked = 1;
+        ngx_neon_ask_cached(s, call);
     }
 
     if (!l->answered) {
@@ -46,6 +49,7 @@ ngx_neon_ask(ngx_neon_session_t *s, ngx_neon_ctl_call_e call)
     }
 
     l->asked = 0;
+    ngx_neon_ask_cached(s, call);
     s->retries += l->ctl.retries;
 
     return l->ctl.rc == NGX_OK ? NGX_OK : ngx_neon_ask_failed(s);
@@ -122,6 +126,24 @@ ngx_neon_ask_handler(ngx_neon_ctl_request_t *r)
     s->login->answered = 1;
 
     ngx_neon_session_run(s);
+}
+
+
+/* a node is asked for again after a failure only: what counts is the first */
+
+static void
+ngx_neon_ask_cached(ngx_neon_session_t *s, ngx_neon_ctl_call_e call)
+{
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+
+    if (call == NGX_NEON_CTL_ACCESS) {
+        s->secret_cache = l->ctl.cached;
+
+    } else if (!l->rewoken && !l->reentered) {
+        s->node_cache = l->ctl.cached;
+    }
 }
 
 

@@ -53,12 +53,6 @@ ngx_neon_wake_step(ngx_neon_session_t *s)
         return NGX_AGAIN;
     }
 
-    /* of the first look-up; the second one comes after a failure */
-
-    if (s->node_cache == NGX_NEON_CACHED_NONE) {
-        s->node_cache = l->ctl.cached;
-    }
-
     if (rc != NGX_OK) {
         return rc;
     }
