@@ -65,6 +65,10 @@ is(logged(sni => 'ep-1-pooler.db.example.com'), 'HIT MISS', 'ep-1-pooler');
 is(logged(sni => 'ep-1-pooler.db.example.com'), 'HIT HIT', 'again');
 is(calls(), '2 2', 'calls');
 
+# names of hosts are the same in any case
+is(logged(sni => 'EP-1.db.example.com'), 'HIT HIT', 'EP-1');
+is(logged(sni => 'EP-1-POOLER.db.example.com'), 'HIT HIT', 'EP-1-POOLER');
+
 # options for the control plane make another node
 my @lsn = (params => [ options => 'neon_lsn:0/2 neon_endpoint_type:read_only',
                        database => 'app' ]);

@@ -126,6 +126,8 @@ is(scalar(() = $cp->calls('access')), @who + 1, 'each was asked for once');
 
 is(salt($n, user => 'nobody', sni => 'ep-1-pooler.db.example.com'),
    $salt{'unknown role'}, 'with "-pooler": the same salt');
+is(salt($n, user => 'nobody', sni => 'EP-1-Pooler.db.example.com'),
+   $salt{'unknown role'}, 'in another case: the same salt');
 is(salt($n, user => 'nobody', tls => 'direct'), $salt{'unknown role'},
    'over direct TLS: the same salt');
 

@@ -210,9 +210,6 @@ ngx_neon_ctl_postgres_params(ngx_neon_ctl_postgres_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    ngx_strlow((u_char *) full, (u_char *) full, r->endpoint.len);
-    ngx_strlow((u_char *) endpoint, (u_char *) endpoint, r->endpoint.len);
-
     endpoint[neon_endpoint_normal(neon_str(endpoint, r->endpoint.len)).len]
         = '\0';
 

@@ -223,7 +223,6 @@ ngx_neon_ctl_static_init(ngx_conf_t *cf, ngx_neon_conf_t *conf)
 static ngx_int_t
 ngx_neon_ctl_static_start(ngx_neon_ctl_request_t *r)
 {
-    u_char                           buf[NEON_ENDPOINT_MAX];
     ngx_str_t                        name;
     ngx_neon_ctl_static_conf_t      *sconf;
     ngx_neon_ctl_static_endpoint_t  *e;
@@ -231,14 +230,11 @@ ngx_neon_ctl_static_start(ngx_neon_ctl_request_t *r)
     sconf = r->conf->ctl_conf;
     e = NULL;
 
-    name.data = buf;
-    name.len = ngx_min(r->endpoint.len, sizeof(buf));
+    name = r->endpoint;
 
     if (neon_endpoint_valid(neon_str(r->endpoint.data, r->endpoint.len))) {
 
         /* a line of its own may be there for NAME-pooler */
-
-        ngx_strlow(buf, r->endpoint.data, name.len);
 
         e = ngx_neon_ctl_static_find(sconf, &name);
         ngx_neon_ctl_static_normal(&name);

@@ -55,7 +55,12 @@ ngx_neon_endpoint_names(ngx_neon_session_t *s)
     domain = ngx_neon_endpoint_domain(s);
     option = s->login->options.endpoint;
 
-    if (domain.len && option.data && !neon_str_eq(domain, option)) {
+    if (domain.len && option.data
+        && (domain.len != option.len
+            || ngx_strncasecmp((u_char *) domain.data, (u_char *) option.data,
+                               domain.len)
+               != 0))
+    {
         d.data = (u_char *) domain.data;
         d.len = domain.len;
         o.data = (u_char *) option.data;
@@ -150,6 +155,11 @@ ngx_neon_endpoint_password(ngx_neon_session_t *s)
 }
 
 
+/*
+ * In lower case: names of hosts are the same in any, and each would be another
+ * one to caches and limits, and have another salt where there is no such role.
+ */
+
 static ngx_int_t
 ngx_neon_endpoint_set(ngx_neon_session_t *s, neon_str_t name)
 {
@@ -169,7 +179,7 @@ ngx_neon_endpoint_set(ngx_neon_session_t *s, neon_str_t name)
         return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
     }
 
-    ngx_memcpy(s->endpoint.data, name.data, name.len);
+    ngx_strlow(s->endpoint.data, (u_char *) name.data, name.len);
     s->endpoint.len = name.len;
 
     return NGX_OK;
