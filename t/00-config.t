@@ -124,7 +124,8 @@ END
         'websocket_origins http://localhost:8080 https://[::1]:8443 tauri://a',
         'websocket_insecure off', 'websocket_tunnel off',
         'websocket_tunnel *:*', 'websocket_tunnel off.example.com:1',
-        'otlp http://collector:4318/v1/traces', 'otlp http://[::1]/ sample=0',
+        'otlp off', 'otlp http://collector:4318/v1/traces',
+        'otlp http://[::1]/ sample=0',
         'otlp http://10.0.0.1/ sample=1.0 header=a:env:PATH'),
 );
 
@@ -217,11 +218,17 @@ my @bad = (
         '0', 'many', '1001', '-1'),
     [ 'unknown API', "$http control_plane_api v3;", qr/v3/ ],
     [ 'no token file', "$http control_plane_token file:$dir/none;",
-      qr{\Q$dir/none} ],
+      qr{\Q"file:$dir/none" in "control_plane_token"\E .*file:PATH, env:NAME} ],
+    [ 'token of no file', "$http control_plane_token file:;",
+      qr/"file:" in "control_plane_token" .*: it names no file/ ],
+    [ 'token of a folder', "$http control_plane_token file:$dir;",
+      qr/read\(\) failed/ ],
     [ 'empty token file', "$http control_plane_token file:$dir/empty;",
       qr{\Q$dir/empty} ],
     [ 'no such environment', "$http control_plane_token env:NEON_NO_SUCH;",
-      qr/NEON_NO_SUCH/ ],
+      qr/"env:NEON_NO_SUCH" in "control_plane_token" .*file:PATH, env:NAME/ ],
+    [ 'timeout twice', "$http control_plane_timeout connect=1s connect=2s;",
+      qr/"connect=2s" in "control_plane_timeout" .*each once/ ],
     [ 'timeout', "$http control_plane_timeout connect=soon;", qr/soon/ ],
     [ 'timeout of what', "$http control_plane_timeout reply=1s;", qr/reply/ ],
     [ 'endpoint without address', "$static endpoint ep-2;", qr/endpoint/ ],
@@ -249,6 +256,8 @@ my @bad = (
     [ 'wake_retry attempts', "$static wake_retry attempts=0;", qr/attempts=0/ ],
     [ 'wake_retry base', "$static wake_retry base=fast;", qr/fast/ ],
     [ 'wake_retry factor', "$static wake_retry factor=0.5;", qr/0\.5/ ],
+    [ 'wake_retry factor, too exact', "$static wake_retry factor=1.6667;",
+      qr/1\.6667.*3 decimal places/ ],
     [ 'wake_retry unknown', "$static wake_retry tries=5;", qr/tries/ ],
     [ 'connect_retry', "$static connect_retry attempts=many;", qr/many/ ],
     [ 'connect_timeout', "$static connect_timeout later;", qr/later/ ],
@@ -265,6 +274,7 @@ my @bad = (
     [ 'forward_parameters', "$static forward_parameters some;", qr/some/ ],
     [ 'domains', "$static domains *.*.example.com;", qr/\*\.\*\.example/ ],
     [ 'zone size', "$static zone main 1k;", qr/1k/ ],
+    [ 'zone without a name', "$static zone '' 1m;", qr/zone NAME SIZE/ ],
     [ 'zone without size', "$static zone main;", qr/zone/ ],
     [ 'resolver', "$static resolver;", qr/resolver/ ],
     [ 'no thread pool', "$static kdf_threads nowhere;", qr/nowhere/ ],
@@ -272,11 +282,11 @@ my @bad = (
     [ 'mock_secret, no file', "$http mock_secret file:$dir/none;",
       qr{\Q$dir/none} ],
     [ 'mock_secret, an empty file', "$http mock_secret file:$dir/empty;",
-      qr{\Q$dir/empty\E" is empty} ],
+      qr{\Q$dir/empty\E" .*, it must be file:PATH, .*: the file is empty} ],
     [ 'mock_secret, a blank file', "$http mock_secret file:$dir/blank;",
-      qr{\Q$dir/blank\E" is empty} ],
+      qr{\Q$dir/blank\E" .*: the file is empty} ],
     [ 'mock_secret, a long file', "$http mock_secret file:$dir/long;",
-      qr{\Q$dir/long\E" is longer} ],
+      qr{\Q$dir/long\E" .*: the file is longer} ],
     [ 'mock_secret, no such environment',
       "$http mock_secret env:NEON_NO_SUCH;", qr/NEON_NO_SUCH/ ],
     [ 'limit_connections with more',
@@ -311,7 +321,8 @@ my @bad = (
         'endpoint * 127.0.0.1:1 server_name=a'),
     map({ [ "otlp $_->[0]", "$http otlp $_->[0];", $_->[1] ] }
         [ '', qr/number of arguments in "otlp"/ ],
-        [ 'off', qr/invalid value "off".*http/ ],
+        [ 'on', qr/invalid value "on".* must be off, http/ ],
+        [ 'off sample=1', qr/invalid value "off".*http/ ],
         [ 'ftp://localhost/', qr/ftp.*http:/ ],
         [ 'http://user:pw@host/v1/traces', qr/\@host/ ],
         [ 'http://h/ sample=1.1', qr/"sample=1\.1".*from 0 to 1/ ],
@@ -341,6 +352,8 @@ my @bad = (
         [ limit_connections => 'off', 'rate=1r/s' ],
         [ limit_unknown => 'rate=1r/s', 'off' ],
         [ drain => 'idle', 'wait' ],
+        [ otlp => 'off', 'http://h/' ], [ otlp => 'http://h/', 'off' ],
+        [ kdf_threads => 'default', 'default' ],
         [ wake_notice => 'off', 'off' ], [ wake_notice => '1s', 'off' ],
         [ wake_notice => 'off', '1s' ], [ websocket_ping => 'off', '1s' ],
         [ websocket_insecure => 'on', 'off' ],
@@ -406,6 +419,7 @@ my @values = (
         'on', 'soon', 'idles'),
     map({ [ 'drain', "idle $_", qr/after=TIME or rate=Nr\/s/ ] }
         'burst=1', 'now'),
+    [ 'drain', 'wait after=1s', qr/wait, or idle after=TIME/ ],
     map({ [ 'drain', "idle after=$_", qr/a time, once/ ] }
         '', 'soon', '-1s', '1s after=2s'),
     map({ [ 'drain', "idle rate=$_", $rate ] }
@@ -515,5 +529,23 @@ for my $auth ('passthrough', 'passthrough tls') {
     http => 'server { listen 127.0.0.1:12345;'
             . ' location / { neon_proxy_status main; } }');
 is($rc, 0, 'neon_proxy_status, auth passthrough') or diag($log);
+
+# in which line, where a URL, a file or a name is not what it should be
+
+for my $case ([ 'control_plane http://' ],
+              [ 'control_plane http://h/?x=y' ],
+              [ 'control_plane postgres://@/d' ],
+              [ "control_plane_token file:$dir/none", "$http\n" ],
+              [ 'kdf_threads nowhere', "$http\n" ])
+{
+    my ($bad, $before) = @$case;
+    my @line = map {
+        my ($rc, $log) = $t->nginx_test(main => $_);
+        $log =~ /\[emerg\].* in \S+:(\d+)$/m;
+    } "no_such_directive;", ($before // '') . "$bad;\n\n\n";
+
+    is($line[1], $line[0] + ($before ? 1 : 0), "$bad: its own line");
+}
+
 
 $t->done;

@@ -82,7 +82,7 @@ my @bad = (
           "control_plane link $url timeout=1s waiters=5 x;",
       qr/invalid number of arguments in "control_plane"/ ],
     [ 'arguments of another kind' => 'control_plane static now;',
-      qr/"control_plane" directive has an invalid number of arguments/ ],
+      qr{"now" in "control_plane" directive, it must be http://HOST} ],
     [ 'twice' => "$link $link", qr/"control_plane" directive is duplicate/ ],
     (map { my ($what) = /^(\w+)/;
            [ $what => "$link $_;",

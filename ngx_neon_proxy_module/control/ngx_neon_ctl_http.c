@@ -33,8 +33,6 @@ typedef struct {
 
 static ngx_int_t ngx_neon_ctl_http_init(ngx_conf_t *cf,
     ngx_neon_conf_t *conf);
-static ngx_int_t ngx_neon_ctl_http_init_url(ngx_conf_t *cf,
-    ngx_neon_ctl_http_conf_t *hconf);
 static ngx_int_t ngx_neon_ctl_http_init_token(ngx_conf_t *cf,
     ngx_neon_ctl_http_conf_t *hconf);
 static ngx_int_t ngx_neon_ctl_http_start(ngx_neon_ctl_request_t *r);
@@ -74,16 +72,12 @@ ngx_neon_ctl_http_init(ngx_conf_t *cf, ngx_neon_conf_t *conf)
 
     hconf = conf->ctl_conf;
 
-    if (ngx_neon_ctl_http_init_url(cf, hconf) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
     return ngx_neon_ctl_http_init_token(cf, hconf);
 }
 
 
-static ngx_int_t
-ngx_neon_ctl_http_init_url(ngx_conf_t *cf, ngx_neon_ctl_http_conf_t *hconf)
+char *
+ngx_neon_ctl_http_directive(ngx_conf_t *cf, ngx_neon_ctl_http_conf_t *hconf)
 {
     const char      *err;
     ngx_neon_url_t   u;
@@ -97,7 +91,7 @@ ngx_neon_ctl_http_init_url(ngx_conf_t *cf, ngx_neon_ctl_http_conf_t *hconf)
             hconf->url.len--;
         }
 
-        return NGX_OK;
+        return NGX_CONF_OK;
     }
 
     ngx_neon_url_hide(&hconf->url);
@@ -108,7 +102,7 @@ ngx_neon_ctl_http_init_url(ngx_conf_t *cf, ngx_neon_ctl_http_conf_t *hconf)
                        "https://HOST[:PORT][/PATH]",
                        &hconf->url, err);
 
-    return NGX_ERROR;
+    return NGX_CONF_ERROR;
 }
 
 

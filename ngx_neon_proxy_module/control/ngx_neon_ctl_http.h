@@ -30,4 +30,9 @@ typedef struct {
 } ngx_neon_ctl_http_conf_t;
 
 
+/* the URL's directive: NGX_CONF_OK or NGX_CONF_ERROR */
+char *ngx_neon_ctl_http_directive(ngx_conf_t *cf,
+    ngx_neon_ctl_http_conf_t *hconf);
+
+
 #endif /* NGX_NEON_CTL_HTTP_H */

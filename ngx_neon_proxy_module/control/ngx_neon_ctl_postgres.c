@@ -62,23 +62,32 @@ static const char  ngx_neon_ctl_postgres_probe[] =
     "select to_regclass('neon_control_plane.endpoints') is not null";
 
 
+char *
+ngx_neon_ctl_postgres_directive(ngx_conf_t *cf,
+    ngx_neon_ctl_postgres_conf_t *pgcf)
+{
+    const char  *err;
+
+    if (ngx_neon_libpq_url(cf, &pgcf->pool, &pgcf->url, &err) == NGX_OK) {
+        return NGX_CONF_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid control_plane: %s, it must be "
+                       NGX_NEON_CTL_POSTGRES_FORM, err);
+
+    return NGX_CONF_ERROR;
+}
+
+
 static ngx_int_t
 ngx_neon_ctl_postgres_init(ngx_conf_t *cf, ngx_neon_conf_t *conf)
 {
-    const char                    *err;
     ngx_neon_libpq_pool_t         *pool;
     ngx_neon_ctl_postgres_conf_t  *pgcf;
 
     pgcf = conf->ctl_conf;
     pool = &pgcf->pool;
-
-    if (ngx_neon_libpq_url(cf, pool, &pgcf->url, &err) != NGX_OK) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid control_plane: %s, it must be "
-                           NGX_NEON_CTL_POSTGRES_FORM " in neon_proxy \"%V\"",
-                           err, &conf->name);
-        return NGX_ERROR;
-    }
 
     if (ngx_neon_ctl_postgres_init_query(cf, conf, "auth_query",
                                          &pgcf->auth_query, "$1")

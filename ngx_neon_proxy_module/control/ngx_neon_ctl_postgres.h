@@ -40,8 +40,13 @@ typedef struct {
 
     unsigned                   if_probed:1;   /* access_query: only where
                                                  Neon's table is */
-    ngx_neon_libpq_pool_t      pool;          /* by init */
+    ngx_neon_libpq_pool_t      pool;          /* by directive and init */
 } ngx_neon_ctl_postgres_conf_t;
+
+
+/* the URL's directive: NGX_CONF_OK or NGX_CONF_ERROR */
+char *ngx_neon_ctl_postgres_directive(ngx_conf_t *cf,
+    ngx_neon_ctl_postgres_conf_t *pgcf);
 
 
 #endif /* NGX_NEON_CTL_POSTGRES_H */

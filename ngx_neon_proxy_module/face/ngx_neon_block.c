@@ -78,6 +78,7 @@ ngx_neon_block_create(ngx_conf_t *cf, ngx_str_t *name)
     conf->md5_verifiers = NGX_CONF_UNSET;
     conf->tls_required = NGX_CONF_UNSET;
     conf->private_access = NGX_CONF_UNSET;
+    conf->otlp = NGX_CONF_UNSET_PTR;
     conf->websocket_insecure = NGX_CONF_UNSET;
     conf->websocket_ping = NGX_CONF_UNSET_MSEC;
 
@@ -123,9 +124,11 @@ ngx_neon_block_complete(ngx_conf_t *cf, ngx_neon_conf_t *conf)
         return rv;
     }
 
-    conf->threads = ngx_thread_pool_add(cf, &block->threads);
     if (conf->threads == NULL) {
-        return NGX_CONF_ERROR;
+        conf->threads = ngx_thread_pool_add(cf, NULL);
+        if (conf->threads == NULL) {
+            return NGX_CONF_ERROR;
+        }
     }
 
     if (ngx_neon_tls_create(cf, conf, ca) != NGX_OK) {
@@ -390,6 +393,7 @@ ngx_neon_block_defaults(ngx_neon_block_t *block)
     ngx_conf_init_msec_value(conf->wake_notice, 0);
     ngx_conf_init_msec_value(conf->websocket_ping, 30000);
     ngx_conf_init_value(conf->websocket_insecure, 0);
+    ngx_conf_init_ptr_value(conf->otlp, NULL);
     ngx_conf_init_value(conf->md5_verifiers, 0);
     ngx_conf_init_value(conf->private_access, 0);
 
@@ -419,10 +423,6 @@ ngx_neon_block_defaults(ngx_neon_block_t *block)
     if (conf->compute_ssl_trusted_certificate.data == NULL) {
         ngx_str_set(&conf->compute_ssl_trusted_certificate,
                     "/etc/ssl/certs/ca-certificates.crt");
-    }
-
-    if (block->threads.data == NULL) {
-        ngx_str_set(&block->threads, "default");
     }
 }
 

@@ -25,7 +25,6 @@ typedef struct {
     ngx_neon_ctl_postgres_conf_t postgres;
     ngx_neon_ctl_static_conf_t   fixed;
     ngx_neon_ctl_link_conf_t     link;
-    ngx_str_t                    threads;
 } ngx_neon_block_t;
 
 

@@ -31,10 +31,13 @@ static char *ngx_neon_conf_domains(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_neon_conf_resolver(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-static char *ngx_neon_conf_retry(ngx_conf_t *cf, ngx_command_t *cmd,
+static char *ngx_neon_conf_threads(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-static char *ngx_neon_conf_retry_param(ngx_neon_retry_t *retry,
-    ngx_str_t *value);
+
+
+#define NGX_NEON_CONF_CONTROL_PLANE                                           \
+    "http://HOST[:PORT][/PATH], https://..., postgres://..., static,"         \
+    " or link URL"
 
 
 static ngx_conf_enum_t  ngx_neon_conf_apis[] = {
@@ -223,14 +226,14 @@ static ngx_command_t  ngx_neon_conf_commands[] = {
 
     { ngx_string("wake_retry"),
       NGX_NEON_CONF|NGX_CONF_TAKE123,
-      ngx_neon_conf_retry,
+      ngx_neon_conf_set_retry,
       0,
       offsetof(ngx_neon_conf_t, wake_retry),
       NULL },
 
     { ngx_string("connect_retry"),
       NGX_NEON_CONF|NGX_CONF_TAKE123,
-      ngx_neon_conf_retry,
+      ngx_neon_conf_set_retry,
       0,
       offsetof(ngx_neon_conf_t, connect_retry),
       NULL },
@@ -342,9 +345,9 @@ static ngx_command_t  ngx_neon_conf_commands[] = {
 
     { ngx_string("kdf_threads"),
       NGX_NEON_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_str_slot,
+      ngx_neon_conf_threads,
       0,
-      offsetof(ngx_neon_block_t, threads),
+      0,
       NULL },
 
       ngx_null_command
@@ -382,8 +385,9 @@ ngx_neon_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *c)
     value = cf->args->elts;
     size = ngx_parse_size(&value[2]);
 
-    if (size == NGX_ERROR) {
-        return ngx_neon_conf_bad(cf, &value[2], "zone NAME SIZE, e.g. 32m");
+    if (value[1].len == 0 || size == NGX_ERROR) {
+        return ngx_neon_conf_bad(cf, &value[value[1].len ? 2 : 1],
+                                 "zone NAME SIZE, e.g. 32m");
     }
 
     if (size < (ssize_t) (8 * ngx_pagesize)) {
@@ -421,7 +425,8 @@ ngx_neon_conf_control_plane(ngx_conf_t *cf, ngx_command_t *cmd, void *c)
     }
 
     if (cf->args->nelts != 2) {
-        return "has an invalid number of arguments";
+        ngx_neon_url_hide(&value[2]);
+        return ngx_neon_conf_bad(cf, &value[2], NGX_NEON_CONF_CONTROL_PLANE);
     }
 
     if (ngx_strcmp(value[1].data, "static") == 0) {
@@ -430,13 +435,13 @@ ngx_neon_conf_control_plane(ngx_conf_t *cf, ngx_command_t *cmd, void *c)
         return NGX_CONF_OK;
     }
 
-    if (ngx_strncmp(value[1].data, "http://", 7) == 0
-        || ngx_strncmp(value[1].data, "https://", 8) == 0)
+    if (ngx_strncasecmp(value[1].data, (u_char *) "http://", 7) == 0
+        || ngx_strncasecmp(value[1].data, (u_char *) "https://", 8) == 0)
     {
         block->conf.ctl = &ngx_neon_ctl_http;
         block->conf.ctl_conf = &block->http;
         block->http.url = value[1];
-        return NGX_CONF_OK;
+        return ngx_neon_ctl_http_directive(cf, &block->http);
     }
 
     if (ngx_strncmp(value[1].data, "postgres://", 11) == 0
@@ -445,14 +450,12 @@ ngx_neon_conf_control_plane(ngx_conf_t *cf, ngx_command_t *cmd, void *c)
         block->conf.ctl = &ngx_neon_ctl_postgres;
         block->conf.ctl_conf = &block->postgres;
         block->postgres.url = value[1];
-        return NGX_CONF_OK;
+        return ngx_neon_ctl_postgres_directive(cf, &block->postgres);
     }
 
     ngx_neon_url_hide(&value[1]);
 
-    return ngx_neon_conf_bad(cf, &value[1],
-                             "http://HOST[:PORT][/PATH], https://...,"
-                             " postgres://..., static, or link URL");
+    return ngx_neon_conf_bad(cf, &value[1], NGX_NEON_CONF_CONTROL_PLANE);
 }
 
 
@@ -514,18 +517,15 @@ ngx_neon_conf_control_plane_timeout(ngx_conf_t *cf, ngx_command_t *cmd,
                                      "connect=TIME request=TIME");
         }
 
-        if (*slot != NGX_CONF_UNSET_MSEC) {
-            return "is duplicate";
-        }
-
         s.data += 8;
         s.len -= 8;
 
         msec = ngx_parse_time(&s, 0);
 
-        if (msec == NGX_ERROR || msec == 0) {
+        if (msec == NGX_ERROR || msec == 0 || *slot != NGX_CONF_UNSET_MSEC) {
             return ngx_neon_conf_bad(cf, &value[i],
-                                     "connect=TIME request=TIME, e.g. 500ms");
+                                     "connect=TIME request=TIME, each once,"
+                                     " TIME above zero, e.g. 500ms");
         }
 
         *slot = msec;
@@ -626,73 +626,21 @@ ngx_neon_conf_resolver(ngx_conf_t *cf, ngx_command_t *cmd, void *c)
 }
 
 
+/* nginx says at the end, and of this line, if there is no such pool */
+
 static char *
-ngx_neon_conf_retry(ngx_conf_t *cf, ngx_command_t *cmd, void *c)
+ngx_neon_conf_threads(ngx_conf_t *cf, ngx_command_t *cmd, void *c)
 {
-    char  *conf = c;
+    ngx_neon_conf_t  *conf = c;
 
-    char              *form;
-    ngx_str_t         *value;
-    ngx_uint_t         i;
-    ngx_neon_retry_t  *retry;
+    ngx_str_t  *value;
 
-    retry = (ngx_neon_retry_t *) (conf + cmd->offset);
+    if (conf->threads) {
+        return "is duplicate";
+    }
+
     value = cf->args->elts;
+    conf->threads = ngx_thread_pool_add(cf, &value[1]);
 
-    for (i = 1; i < cf->args->nelts; i++) {
-        form = ngx_neon_conf_retry_param(retry, &value[i]);
-
-        if (form != NGX_CONF_OK) {
-            return ngx_neon_conf_bad(cf, &value[i], form);
-        }
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-/* NGX_CONF_OK or the accepted form */
-
-static char *
-ngx_neon_conf_retry_param(ngx_neon_retry_t *retry, ngx_str_t *value)
-{
-    ngx_int_t  n;
-    ngx_str_t  s;
-
-    if (ngx_strncmp(value->data, "attempts=", 9) == 0) {
-        n = ngx_atoi(value->data + 9, value->len - 9);
-
-        if (n <= 0 || n > 1000 || retry->attempts) {
-            return "attempts=N once, N from 1 to 1000";
-        }
-
-        retry->attempts = n;
-        return NGX_CONF_OK;
-    }
-
-    if (ngx_strncmp(value->data, "base=", 5) == 0) {
-        s.data = value->data + 5;
-        s.len = value->len - 5;
-        n = ngx_parse_time(&s, 0);
-
-        if (n <= 0 || n > 60000 || retry->base) {
-            return "base=TIME once, TIME from 1ms to 60s";
-        }
-
-        retry->base = n;
-        return NGX_CONF_OK;
-    }
-
-    if (ngx_strncmp(value->data, "factor=", 7) == 0) {
-        n = ngx_atofp(value->data + 7, value->len - 7, 3);
-
-        if (n < 1000 || n > 10000 || retry->factor) {
-            return "factor=N once, N from 1 to 10";
-        }
-
-        retry->factor = n;
-        return NGX_CONF_OK;
-    }
-
-    return "attempts=N base=TIME factor=N";
+    return conf->threads ? NGX_CONF_OK : NGX_CONF_ERROR;
 }

@@ -51,11 +51,16 @@ ngx_neon_conf_set_otlp(ngx_conf_t *cf, ngx_command_t *cmd, void *c)
     ngx_uint_t             i;
     ngx_neon_otlp_conf_t  *otlp;
 
-    if (conf->otlp) {
+    if (conf->otlp != NGX_CONF_UNSET_PTR) {
         return "is duplicate";
     }
 
     value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        conf->otlp = NULL;
+        return NGX_CONF_OK;
+    }
 
     otlp = ngx_pcalloc(cf->pool, sizeof(ngx_neon_otlp_conf_t));
     if (otlp == NULL) {
@@ -118,7 +123,7 @@ ngx_neon_conf_otlp_url(ngx_conf_t *cf, ngx_neon_otlp_conf_t *otlp,
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid value \"%V\" in \"otlp\" directive: %s, it"
-                       " must be http://HOST[:PORT]/PATH or"
+                       " must be off, http://HOST[:PORT]/PATH or"
                        " https://HOST[:PORT]/PATH, e.g."
                        " http://127.0.0.1:4318/v1/traces", value, err);
 

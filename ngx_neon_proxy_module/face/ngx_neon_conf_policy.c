@@ -23,6 +23,8 @@ static char *ngx_neon_conf_cache_param(ngx_neon_cache_conf_t *cache,
     ngx_str_t *value, ngx_uint_t negative);
 static char *ngx_neon_conf_rate_param(ngx_neon_rate_t *rate,
     ngx_str_t *value);
+static char *ngx_neon_conf_retry_param(ngx_neon_retry_t *retry,
+    ngx_str_t *value);
 static char *ngx_neon_conf_drain_param(ngx_neon_drain_t *drain,
     ngx_str_t *value);
 static ngx_uint_t ngx_neon_conf_origin(ngx_str_t *value);
@@ -237,8 +239,8 @@ ngx_neon_conf_set_drain(ngx_conf_t *cf, ngx_command_t *cmd, void *c)
     if (!drain->idle
         && (ngx_strcmp(value[1].data, "wait") != 0 || cf->args->nelts > 2))
     {
-        return ngx_neon_conf_bad(cf, &value[1], "wait, or idle after=TIME"
-                                 " rate=Nr/s");
+        return ngx_neon_conf_bad(cf, &value[cf->args->nelts > 2 ? 2 : 1],
+                                 "wait, or idle after=TIME rate=Nr/s");
     }
 
     for (i = 2; i < cf->args->nelts; i++) {
@@ -493,4 +495,77 @@ ngx_neon_conf_set_tunnel(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+char *
+ngx_neon_conf_set_retry(ngx_conf_t *cf, ngx_command_t *cmd, void *c)
+{
+    char  *conf = c;
+
+    char              *form;
+    ngx_str_t         *value;
+    ngx_uint_t         i;
+    ngx_neon_retry_t  *retry;
+
+    retry = (ngx_neon_retry_t *) (conf + cmd->offset);
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        form = ngx_neon_conf_retry_param(retry, &value[i]);
+
+        if (form != NGX_CONF_OK) {
+            return ngx_neon_conf_bad(cf, &value[i], form);
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* NGX_CONF_OK or the accepted form */
+
+static char *
+ngx_neon_conf_retry_param(ngx_neon_retry_t *retry, ngx_str_t *value)
+{
+    ngx_int_t  n;
+    ngx_str_t  s;
+
+    if (ngx_strncmp(value->data, "attempts=", 9) == 0) {
+        n = ngx_atoi(value->data + 9, value->len - 9);
+
+        if (n <= 0 || n > 1000 || retry->attempts) {
+            return "attempts=N once, N from 1 to 1000";
+        }
+
+        retry->attempts = n;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strncmp(value->data, "base=", 5) == 0) {
+        s.data = value->data + 5;
+        s.len = value->len - 5;
+        n = ngx_parse_time(&s, 0);
+
+        if (n <= 0 || n > 60000 || retry->base) {
+            return "base=TIME once, TIME from 1ms to 60s";
+        }
+
+        retry->base = n;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strncmp(value->data, "factor=", 7) == 0) {
+        n = ngx_atofp(value->data + 7, value->len - 7, 3);
+
+        if (n < 1000 || n > 10000 || retry->factor) {
+            return "factor=N once, N from 1 to 10 with up to 3 decimal"
+                   " places";
+        }
+
+        retry->factor = n;
+        return NGX_CONF_OK;
+    }
+
+    return "attempts=N base=TIME factor=N";
 }

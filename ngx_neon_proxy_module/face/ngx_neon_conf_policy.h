@@ -20,6 +20,9 @@ char *ngx_neon_conf_set_cache(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_neon_conf_set_drain(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_neon_conf_set_rate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
+/* a slot of ngx_neon_retry_t: attempts=N base=TIME factor=N */
+char *ngx_neon_conf_set_retry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
 /* a slot of ngx_msec_t: off, or a time */
 char *ngx_neon_conf_set_msec_or_off(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

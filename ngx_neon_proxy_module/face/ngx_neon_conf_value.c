@@ -7,8 +7,10 @@
 #include "ngx_neon_conf_value.h"
 
 
-static ngx_int_t ngx_neon_conf_secret_file(ngx_conf_t *cf, ngx_str_t *path,
+static ngx_int_t ngx_neon_conf_secret_file(ngx_conf_t *cf, ngx_str_t *value,
     ngx_str_t *secret);
+static ngx_int_t ngx_neon_conf_secret_bad(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_err_t err, const char *what);
 
 
 char *
@@ -128,14 +130,10 @@ ngx_neon_conf_bad(ngx_conf_t *cf, ngx_str_t *value, const char *form)
 ngx_int_t
 ngx_neon_conf_secret(ngx_conf_t *cf, ngx_str_t *value, ngx_str_t *secret)
 {
-    char       *env;
-    ngx_str_t   path;
+    char  *env;
 
     if (ngx_strncmp(value->data, "file:", 5) == 0) {
-        path.data = value->data + 5;
-        path.len = value->len - 5;
-
-        return ngx_neon_conf_secret_file(cf, &path, secret);
+        return ngx_neon_conf_secret_file(cf, value, secret);
     }
 
     if (ngx_strncmp(value->data, "env:", 4) != 0) {
@@ -146,10 +144,8 @@ ngx_neon_conf_secret(ngx_conf_t *cf, ngx_str_t *value, ngx_str_t *secret)
     env = getenv((char *) value->data + 4);
 
     if (env == NULL || env[0] == '\0') {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "environment variable \"%s\" is not set",
-                           value->data + 4);
-        return NGX_ERROR;
+        return ngx_neon_conf_secret_bad(cf, value, 0,
+                                        "this environment variable is not set");
     }
 
     secret->len = ngx_strlen(env);
@@ -165,41 +161,45 @@ ngx_neon_conf_secret(ngx_conf_t *cf, ngx_str_t *value, ngx_str_t *secret)
 
 
 static ngx_int_t
-ngx_neon_conf_secret_file(ngx_conf_t *cf, ngx_str_t *path, ngx_str_t *secret)
+ngx_neon_conf_secret_file(ngx_conf_t *cf, ngx_str_t *value, ngx_str_t *secret)
 {
-    u_char    buf[4097];
-    ssize_t   n;
-    ngx_fd_t  fd;
+    u_char      buf[4097];
+    ssize_t     n;
+    ngx_fd_t    fd;
+    ngx_err_t   err;
+    ngx_str_t   path;
 
-    if (ngx_conf_full_name(cf->cycle, path, 1) != NGX_OK) {
+    path.data = value->data + 5;
+    path.len = value->len - 5;
+
+    if (path.len == 0) {
+        return ngx_neon_conf_secret_bad(cf, value, 0, "it names no file");
+    }
+
+    if (ngx_conf_full_name(cf->cycle, &path, 1) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    fd = ngx_open_file(path->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+    fd = ngx_open_file(path.data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
 
     if (fd == NGX_INVALID_FILE) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_open_file_n " \"%V\" failed", path);
-        return NGX_ERROR;
+        return ngx_neon_conf_secret_bad(cf, value, ngx_errno,
+                                        ngx_open_file_n " failed");
     }
 
     n = ngx_read_fd(fd, buf, sizeof(buf));
-
-    if (n == -1) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_read_fd_n " \"%V\" failed", path);
-    }
+    err = ngx_errno;
 
     (void) ngx_close_file(fd);
 
     if (n == -1) {
-        return NGX_ERROR;
+        return ngx_neon_conf_secret_bad(cf, value, err,
+                                        ngx_read_fd_n " failed");
     }
 
     if (n == sizeof(buf)) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" is longer than 4096 bytes", path);
-        return NGX_ERROR;
+        return ngx_neon_conf_secret_bad(cf, value, 0,
+                                   "the file is longer than 4096 bytes");
     }
 
     while (n && (buf[n - 1] == LF || buf[n - 1] == CR || buf[n - 1] == ' ')) {
@@ -207,8 +207,7 @@ ngx_neon_conf_secret_file(ngx_conf_t *cf, ngx_str_t *path, ngx_str_t *secret)
     }
 
     if (n == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" is empty", path);
-        return NGX_ERROR;
+        return ngx_neon_conf_secret_bad(cf, value, 0, "the file is empty");
     }
 
     secret->len = n;
@@ -221,4 +220,23 @@ ngx_neon_conf_secret_file(ngx_conf_t *cf, ngx_str_t *path, ngx_str_t *secret)
     ngx_explicit_memzero(buf, sizeof(buf));
 
     return NGX_OK;
+}
+
+
+/* the value is no secret here: it says where one is */
+
+static ngx_int_t
+ngx_neon_conf_secret_bad(ngx_conf_t *cf, ngx_str_t *value, ngx_err_t err,
+    const char *what)
+{
+    ngx_str_t  *name;
+
+    name = cf->args->elts;
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, err,
+                       "invalid value \"%V\" in \"%V\" directive, it must be"
+                       " file:PATH, env:NAME or the text itself: %s",
+                       value, name, what);
+
+    return NGX_ERROR;
 }

@@ -33,11 +33,11 @@ ngx_neon_url_parse(ngx_neon_url_t *u, ngx_str_t *text, const char **err)
         }
     }
 
-    if (text->len > 7 && ngx_strncasecmp(p, (u_char *) "http://", 7) == 0) {
+    if (text->len >= 7 && ngx_strncasecmp(p, (u_char *) "http://", 7) == 0) {
         u->port = 80;
         p += 7;
 
-    } else if (text->len > 8
+    } else if (text->len >= 8
                && ngx_strncasecmp(p, (u_char *) "https://", 8) == 0)
     {
         u->port = 443;
