@@ -61,6 +61,8 @@ node('none.test');
 refused($t->enter($n), 'NXDOMAIN');
 $n->log_like(qr/none\.test could not be resolved: Host not found/,
              'the log says which name');
+$n->log_like(qr/\[error\].*08006\): none\.test could not be resolved: Host not/,
+             '... and so does the line of the session');
 
 $ns->name('fails.test' => 'SERVFAIL');
 node('fails.test');

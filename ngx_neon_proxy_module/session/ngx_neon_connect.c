@@ -26,6 +26,7 @@ static ngx_uint_t ngx_neon_connect_doubt(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_connect_begin(ngx_neon_session_t *s);
 static void ngx_neon_connect_dns_handler(ngx_neon_dns_t *d);
 static ngx_int_t ngx_neon_connect_resolved(ngx_neon_session_t *s);
+static ngx_int_t ngx_neon_connect_unresolved(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_connect_open(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_connect_link(ngx_neon_session_t *s);
 static const char *ngx_neon_connect_server_name(ngx_neon_session_t *s);
@@ -266,18 +267,55 @@ ngx_neon_connect_resolved(ngx_neon_session_t *s)
     }
 
     if (d->rc != NGX_OK) {
-        s->err = 0;
-        s->detail.data = (u_char *) d->error;
-        s->detail.len = ngx_strlen(d->error);
-
         ngx_log_error(NGX_LOG_INFO, s->log, 0, "%V could not be resolved: %s",
                       &d->host, d->error);
+
+        if (ngx_neon_connect_unresolved(s) != NGX_OK) {
+            return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
+        }
 
         return ngx_neon_connect_failed(s, NGX_NEON_REASON_COMPUTE_UNREACHABLE,
                                        NGX_NEON_FAILURE_RETRY);
     }
 
     l->phase = NGX_NEON_CONNECT_OPEN;
+
+    return NGX_OK;
+}
+
+
+/* the last line of the log has no compute: here is no address yet */
+
+static ngx_int_t
+ngx_neon_connect_unresolved(ngx_neon_session_t *s)
+{
+    size_t           len;
+    ngx_neon_dns_t  *d;
+
+    d = s->login->dns;
+    s->err = 0;
+
+    if (s->tunnel) {
+        /* its client is told, and named the host */
+        s->detail.data = (u_char *) d->error;
+        s->detail.len = ngx_strlen(d->error);
+
+        return NGX_OK;
+    }
+
+    len = d->host.len + sizeof(" could not be resolved: ")
+          + ngx_strlen(d->error);
+
+    s->detail.data = ngx_pnalloc(s->login->pool, len);
+    if (s->detail.data == NULL) {
+        ngx_str_null(&s->detail);
+        return NGX_ERROR;
+    }
+
+    s->detail.len = ngx_snprintf(s->detail.data, len,
+                                 "%V could not be resolved: %s", &d->host,
+                                 d->error)
+                    - s->detail.data;
 
     return NGX_OK;
 }
