@@ -53,6 +53,23 @@ $c->send($startup);
 $t->served('and then in plaintext too', $c->authenticate(password => 'pw'));
 
 
+# "listen ... ssl" makes no difference
+my $port = $t->port;
+my $certs = $t->certs;
+my $ssl = $t->nginx(main => $cp->directives, port => $port, stream => <<"END");
+server {
+    listen 127.0.0.1:$port ssl;
+    ssl_certificate $certs/db.crt;
+    ssl_certificate_key $certs/db.key;
+    neon_proxy_pass main;
+}
+END
+$t->served('listen ... ssl, SSLRequest', $t->enter($ssl));
+$t->served('listen ... ssl, direct TLS', $t->enter($ssl, tls => 'direct'));
+is($t->enter($ssl, tls => 'none', params => [ options => 'endpoint=ep-1' ])
+      ->error->{C}, '28000', 'listen ... ssl, no TLS');
+
+
 # --- garbage in place of a handshake -------------------------------------
 
 for my $garbage ("\x16\x03\x01\x00\x05hello", "\x16" . "\xff" x 100,

@@ -22,6 +22,7 @@ typedef struct {
 } ngx_stream_neon_srv_conf_t;
 
 
+static ngx_int_t ngx_stream_neon_listen_handler(ngx_stream_session_t *ss);
 static void ngx_stream_neon_handler(ngx_stream_session_t *ss);
 static void ngx_stream_neon_event_handler(ngx_event_t *ev);
 static ngx_int_t ngx_stream_neon_starttls(ngx_neon_session_t *s);
@@ -93,6 +94,26 @@ ngx_module_t  ngx_stream_neon_module = {
 };
 
 
+/*
+ * "listen ... ssl" has the ssl module begin with TLS: libpq asks for it first,
+ * and would be closed without a word.
+ */
+
+static ngx_int_t
+ngx_stream_neon_listen_handler(ngx_stream_session_t *ss)
+{
+    ngx_stream_neon_srv_conf_t  *nscf;
+
+    nscf = ngx_stream_get_module_srv_conf(ss, ngx_stream_neon_module);
+
+    if (nscf->conf) {
+        ss->ssl = 0;
+    }
+
+    return NGX_DECLINED;
+}
+
+
 static void
 ngx_stream_neon_handler(ngx_stream_session_t *ss)
 {
@@ -130,14 +151,6 @@ ngx_stream_neon_handler(ngx_stream_session_t *ss)
     nscf = ngx_stream_get_module_srv_conf(ss, ngx_stream_neon_module);
     sslcf = ngx_stream_get_module_srv_conf(ss, ngx_stream_ssl_module);
 
-    if (c->ssl && nscf->conf->auth == NGX_NEON_AUTH_PASSTHROUGH_TLS) {
-        ngx_log_error(NGX_LOG_ERR, c->log, 0,
-                      "\"auth passthrough tls\" cannot be used with \"listen"
-                      " ... ssl\", which answers the TLS of the computes");
-        ngx_stream_finalize_session(ss, NGX_STREAM_INTERNAL_SERVER_ERROR);
-        return;
-    }
-
     s->client = c;
     s->conf = nscf->conf;
     s->pool = c->pool;
@@ -150,11 +163,6 @@ ngx_stream_neon_handler(ngx_stream_session_t *ss)
                         || s->conf->auth == NGX_NEON_AUTH_PASSTHROUGH_TLS);
     s->tls_required = (s->conf->tls_required == NGX_CONF_UNSET)
                       ? s->tls_available : (ngx_uint_t) s->conf->tls_required;
-
-    /* "listen ... ssl": TLS from the first byte, and done */
-
-    s->tls = (c->ssl != NULL);
-    s->direct_tls = s->tls;
 
     ngx_stream_set_ctx(ss, s, ngx_stream_neon_module);
     ss->log_handler = ngx_stream_neon_log_error;
@@ -423,11 +431,20 @@ ngx_stream_neon_init(ngx_conf_t *cf)
 {
     ngx_uint_t                     i;
     ngx_stream_conf_ctx_t         *ctx;
+    ngx_stream_handler_pt         *h;
     ngx_stream_core_srv_conf_t   **cscfp;
     ngx_stream_core_main_conf_t   *cmcf;
     ngx_stream_neon_srv_conf_t    *nscf;
 
     cmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_stream_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_STREAM_POST_ACCEPT_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_stream_neon_listen_handler;
+
     cscfp = cmcf->servers.elts;
 
     for (i = 0; i < cmcf->servers.nelts; i++) {
