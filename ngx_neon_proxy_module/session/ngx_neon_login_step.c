@@ -355,11 +355,6 @@ ngx_neon_login_auth(ngx_neon_session_t *s, neon_pg_msg_t *msg)
         return NGX_AGAIN;
     }
 
-    if (rc == NGX_AGAIN) {
-        l->cin.pos -= msg->size;
-        return NGX_AGAIN;
-    }
-
     if (rc == NGX_DECLINED) {
         ngx_log_error(NGX_LOG_INFO, s->log, 0, "%V (method %uD)", &s->detail,
                       code);
