@@ -219,8 +219,11 @@ sub websocket {
     ask($c);
 }
 
-websocket(headers => { Traceparent => "00-$trace-$caller-01" });
+websocket(headers => { Traceparent => "00-$trace-$caller-01",
+                       Tracestate => [ 'a=1', 'b=2 , c=3' ] });
 ($warm) = traced(1, 'WebSocket', $caller);
+is(join('|', map { $_->{state} // 'none' } @$warm),
+   join('|', ('a=1,b=2 , c=3') x @$warm), 'its state, in each span');
 is(span($warm, 'session')->{parent}, $caller, 'the parent of the request');
 is(span($warm, 'session')->{trace}, $trace, 'and its trace');
 is(NeonTest::Otlp::tree($warm), 'session(handshake endpoint access'
@@ -232,6 +235,18 @@ websocket(headers => { Traceparent => "00-$trace-$caller-01\r\n"
                                       . "Traceparent: 00-$trace-$caller-01" });
 ($warm) = traced(1, 'WebSocket, two parents');
 isnt($warm->[0]{trace}, $trace, 'two are none');
+
+for my $bad ('a', 'a=1,B=2', 'a=1,,=') {
+    websocket(headers => { Traceparent => "00-$trace-$caller-01",
+                           Tracestate => $bad });
+    ($warm) = traced(1, "WebSocket, the state $bad", $caller);
+    is(span($warm, 'session')->{trace}, $trace, 'the trace is there');
+    is(span($warm, 'session')->{state}, undef, 'without it');
+}
+
+websocket(headers => { Tracestate => 'a=1' });
+($warm) = traced(1, 'WebSocket, a state of no trace');
+is(span($warm, 'session')->{state}, undef, 'is none');
 
 # a cancel request
 
@@ -337,13 +352,15 @@ my $header = "-c traceparent=00-$trace-$caller-01";
 $cp->endpoint('ep-7', address => $fc->address);
 $cp->role('ep-7', alice => $verifier);
 ask($t->enter($n, sni => 'ep-7.db.example.com', params => [ options =>
-    "-c a=b\\ c $header -c  d=e neon_x:y" ]));
+    "-c a=b\\ c $header -c  d=e -c tracestate=x=1,y\@z=2 neon_x:y" ]));
 @calls = $cp->calls;
 ($cold) = traced(1, 'options', $caller);
 is(span($cold, 'session')->{parent}, $caller, 'options: parent');
 is(span($cold, 'session')->{trace}, $trace, 'options: trace');
 is($calls[0]{headers}{traceparent}, "00-$trace-" . span($cold, $access)->{id}
    . '-01', 'options: the control plane');
+is($_->{headers}{tracestate}, 'x=1,y@z=2', 'options: tracestate') for @calls;
+is(span($cold, 'session')->{state}, 'x=1,y@z=2', 'options: in the span');
 is($calls[1]{query}{'options[neon_x]'} // $calls[1]{query}{'options[x]'}, 'y',
    'options: others reach it');
 is(($fc->notes('startup'))[-1]{options}, '-c a=b\\ c -c d=e',
@@ -353,8 +370,10 @@ is(($fc->notes('startup'))[-1]{options}, '-c a=b\\ c -c d=e',
 
 for my $bad ("00-$trace-$caller-01-x", "ff-$trace-$caller-01", 'x',
              '00-' . '0' x 32 . "-$caller-01", uc "00-$trace-$caller-01") {
-    ask($t->enter($n, params => [ options => "-c traceparent=$bad" ]));
+    ask($t->enter($n, params => [ options => "-c traceparent=$bad"
+                                             . ' -c tracestate=a=1' ]));
     ($warm) = traced(1, $bad);
+    is(span($warm, 'session')->{state}, undef, 'no state');
     is(span($warm, 'session')->{parent}, undef, 'no parent');
     isnt($warm->[0]{trace}, $trace, 'another trace');
     is(($fc->notes('startup'))[-1]{options}, undef, 'no options');
@@ -435,7 +454,7 @@ isnt($warm->[0]{trace}, $trace, 'the other one of two');
 
 # --- without otlp --------------------------------------------------------
 
-$n->set(main => "node_cache size=0;\n$base");
+$n->set(main => "node_cache size=0;\nwebsocket_insecure on;\n$base");
 ok($n->reload, 'without otlp');
 $cp->forget;
 
@@ -451,6 +470,22 @@ for my $case ([ "00-$trace-$caller-01", "00-$trace-$caller-01" ],
        'to the control plane: ' . ($in // 'none'));
     is(($fc->notes('startup'))[-1]{options}, undef, 'to the compute: none');
 }
+
+for my $case ([ "00-$trace-$caller-01", 'a=1,b=2', 'a=1,b=2' ],
+              [ "00-$trace-$caller-00", ' a=1 ', 'a=1' ],
+              [ "00-$trace-$caller-00", 'x', undef ],
+              [ 'none', 'a=1', undef ], [ "00-$trace-$caller-01" ]) {
+    my ($parent, $in, $out) = @$case;
+
+    websocket(headers => { Traceparent => $parent, Tracestate => $in });
+    is(($cp->calls('wake'))[-1]{headers}{tracestate}, $out,
+       'to the control plane: ' . ($in // 'none') . " with $parent");
+}
+
+ask($t->enter($n, params => [ application_name => 'x',
+    options => "-c traceparent=00-$trace-$caller-01 -c tracestate=a=1\\ 2" ]));
+is(($cp->calls('wake'))[-1]{headers}{tracestate}, undef,
+   'to the control plane: no escapes');
 
 is($col->count('session'), 0, 'no spans');
 

@@ -114,6 +114,7 @@ struct ngx_neon_ctl_request_s {
     neon_ip_t                  client;        /* for limits; len 0: no IP
                                                  address */
     neon_traceparent_t         traceparent;   /* for the control plane */
+    ngx_str_t                  tracestate;    /* with it; may be empty */
     ngx_neon_trace_t          *trace;         /* NULL: not sampled */
 
     ngx_neon_ctl_handler_pt    handler;

@@ -25,7 +25,7 @@ typedef struct {
     ngx_neon_ctl_request_t    *r;
     ngx_pool_t                *pool;
     ngx_neon_curl_t            curl;
-    ngx_str_t                  headers[3];
+    ngx_str_t                  headers[4];
     u_char                     traceparent[sizeof("traceparent: ")
                                            + NEON_TRACEPARENT_LEN];
 } ngx_neon_ctl_http_ctx_t;
@@ -447,10 +447,25 @@ ngx_neon_ctl_http_headers(ngx_neon_ctl_http_ctx_t *ctx)
         ctx->headers[ctx->curl.nheaders++] = hconf->authorization;
     }
 
-    if (r->traceparent.given) {
-        ngx_neon_ctl_http_traceparent(ctx,
-                                      &ctx->headers[ctx->curl.nheaders++]);
+    if (!r->traceparent.given) {
+        return NGX_OK;
     }
+
+    ngx_neon_ctl_http_traceparent(ctx, &ctx->headers[ctx->curl.nheaders++]);
+
+    if (r->tracestate.len == 0) {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(ctx->pool, sizeof("tracestate: ") + r->tracestate.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->headers[ctx->curl.nheaders].data = p;
+    ctx->headers[ctx->curl.nheaders++].len =
+                       ngx_sprintf(p, "tracestate: %V%Z", &r->tracestate)
+                       - p - 1;
 
     return NGX_OK;
 }

@@ -31,6 +31,7 @@ ngx_neon_lookup_trace_call(ngx_neon_lookup_flight_t *f)
     f->calling = 0;
     call->trace = NULL;
     call->traceparent.given = 0;
+    ngx_str_null(&call->tracestate);
 
     if (f->tracer == NULL && !ngx_queue_empty(&f->waiters)) {
         f->tracer = ngx_queue_data(ngx_queue_head(&f->waiters),
@@ -44,6 +45,7 @@ ngx_neon_lookup_trace_call(ngx_neon_lookup_flight_t *f)
     }
 
     call->traceparent = r->traceparent;
+    call->tracestate = r->tracestate;
 
     if (r->trace == NULL || ngx_neon_span_id(f->span) != NGX_OK) {
         return;

@@ -11,6 +11,7 @@
 
 #include "ngx_http_neon_origin.h"
 #include "ngx_http_neon_pages.h"
+#include "ngx_http_neon_trace.h"
 #include "ngx_http_neon_tunnel.h"
 #include "ngx_neon_proxy_module.h"
 #include "ngx_neon_session.h"
@@ -51,7 +52,6 @@ static void ngx_http_neon_websocket_write_handler(ngx_http_request_t *r);
 static void ngx_http_neon_websocket_upgraded(ngx_http_request_t *r);
 static void ngx_http_neon_websocket_start_handler(ngx_event_t *ev);
 static ngx_int_t ngx_http_neon_websocket_start(ngx_http_request_t *r);
-static ngx_str_t ngx_http_neon_websocket_traceparent(ngx_http_request_t *r);
 static void ngx_http_neon_websocket_event_handler(ngx_event_t *ev);
 static ngx_int_t ngx_http_neon_websocket_bye(ngx_neon_session_t *s);
 static void ngx_http_neon_websocket_finish(ngx_neon_session_t *s);
@@ -505,7 +505,10 @@ ngx_http_neon_websocket_start(ngx_http_request_t *r)
     s->front_data = r;
     s->host = r->headers_in.server;
     s->vpc_endpoint_id = ngx_neon_vpc_id(c, r->pool);
-    s->traceparent = ngx_http_neon_websocket_traceparent(r);
+
+    if (ngx_http_neon_trace(r, &s->traceparent, &s->tracestate) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     rc = ngx_http_neon_tunnel(r, nlcf->conf, &s->tunnel, &text);
 
@@ -527,42 +530,6 @@ ngx_http_neon_websocket_start(ngx_http_request_t *r)
     ngx_neon_session_start(s);
 
     return NGX_OK;
-}
-
-
-/* W3C Trace Context, section 3.2: two of them are none */
-
-static ngx_str_t
-ngx_http_neon_websocket_traceparent(ngx_http_request_t *r)
-{
-    ngx_str_t         value;
-    ngx_uint_t        i, n;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *elts;
-
-    n = 0;
-    ngx_str_null(&value);
-
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        elts = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            if (elts[i].key.len == sizeof("traceparent") - 1
-                && ngx_strncmp(elts[i].lowcase_key, "traceparent",
-                               sizeof("traceparent") - 1)
-                   == 0)
-            {
-                value = elts[i].value;
-                n++;
-            }
-        }
-    }
-
-    if (n > 1) {
-        value.len = 0;
-    }
-
-    return value;
 }
 
 

@@ -109,6 +109,7 @@ ngx_neon_ask_request(ngx_neon_session_t *s, ngx_neon_ctl_call_e call)
     r->front = s->front->name;
     r->options = &l->options;
     r->traceparent = s->context;
+    r->tracestate = s->tracestate;
     r->trace = s->trace;
     r->handler = ngx_neon_ask_handler;
     r->data = s;

@@ -131,7 +131,9 @@ struct ngx_neon_session_s {
     ngx_str_t             user;
     ngx_str_t             database;
     ngx_str_t             application_name;
-    ngx_str_t             traceparent;        /* by the front: a header */
+    ngx_str_t             traceparent;        /* by the front: headers */
+    ngx_str_t             tracestate;         /* then what goes with context,
+                                                 to the end of the login */
     ngx_str_t             vpc_endpoint_id;    /* by the front: the private
                                                  link */
     ngx_str_t             compute_addr;

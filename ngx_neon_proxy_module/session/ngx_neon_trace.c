@@ -95,17 +95,30 @@ ngx_neon_trace_step(ngx_neon_session_t *s, ngx_neon_state_e next, uint64_t now)
 static void
 ngx_neon_trace_begin(ngx_neon_session_t *s, uint64_t now)
 {
-    neon_str_t         text;
+    neon_str_t         text, state;
     ngx_uint_t         has_parent;
     ngx_neon_spans_t  *spans;
 
     text = neon_str(s->traceparent.data, s->traceparent.len);
+    state = neon_str(s->tracestate.data, s->tracestate.len);
 
     if (text.len == 0 && s->login) {
         text = s->login->options.traceparent;
+        state = s->login->options.tracestate;
+
+        /* a byte that is escaped there would not be what was meant */
+
+        if (state.len && memchr(state.data, '\\', state.len)) {
+            state.len = 0;
+        }
     }
 
     has_parent = (neon_traceparent_parse(&s->context, text) == NEON_OK);
+
+    state = has_parent ? neon_traceparent_state(state) : neon_str(NULL, 0);
+
+    s->tracestate.data = (u_char *) state.data;
+    s->tracestate.len = state.len;
 
     spans = s->conf->otlp ? s->conf->otlp->spans : NULL;
 
@@ -221,6 +234,15 @@ ngx_neon_trace_copy(ngx_neon_session_t *s, ngx_neon_trace_t *trace)
         }
 
         trace->server_name.len = name->len;
+    }
+
+    if (s->tracestate.len) {
+        trace->state.data = ngx_pstrdup(s->pool, &s->tracestate);
+        if (trace->state.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        trace->state.len = s->tracestate.len;
     }
 
     return NGX_OK;

@@ -221,6 +221,11 @@ ngx_neon_otlp_json_span(yajl_gen g, const ngx_neon_span_t *span)
     ngx_neon_otlp_json_text(g, "spanId");
     ngx_neon_otlp_json_hex(g, span->id, NEON_SPAN_ID_LEN);
 
+    if (span->state.len) {
+        ngx_neon_otlp_json_text(g, "traceState");
+        ngx_neon_otlp_json_str(g, &span->state);
+    }
+
     if (span->has_parent) {
         ngx_neon_otlp_json_text(g, "parentSpanId");
         ngx_neon_otlp_json_hex(g, span->parent, NEON_SPAN_ID_LEN);

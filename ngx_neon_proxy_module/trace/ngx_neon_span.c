@@ -34,6 +34,7 @@ ngx_neon_span_init(ngx_neon_span_t *span, const ngx_neon_trace_t *trace,
     span->error = 0;
     span->kind = NGX_NEON_SPAN_INTERNAL;
     span->name = name;
+    span->state = trace->state;
     ngx_str_null(&span->message);
     span->start = start * 1000 + trace->offset;
     span->end = end * 1000 + trace->offset;
@@ -138,7 +139,8 @@ ngx_neon_spans_add(ngx_neon_spans_t *spans, const ngx_neon_span_t *span)
     ngx_memcpy(copy, span, head);
     copy->size = size;
 
-    p = ngx_neon_span_copy(&copy->message, p + head);
+    p = ngx_neon_span_copy(&copy->state, p + head);
+    p = ngx_neon_span_copy(&copy->message, p);
 
     for (i = 0; i < copy->nattrs; i++) {
         p = ngx_neon_span_copy(&copy->attrs[i].string, p);
@@ -158,7 +160,8 @@ ngx_neon_span_size(const ngx_neon_span_t *span)
     size_t      size;
     ngx_uint_t  i;
 
-    size = offsetof(ngx_neon_span_t, attrs) + span->message.len;
+    size = offsetof(ngx_neon_span_t, attrs) + span->state.len
+           + span->message.len;
 
     for (i = 0; i < span->nattrs; i++) {
         size += sizeof(ngx_neon_span_attr_t) + span->attrs[i].string.len;

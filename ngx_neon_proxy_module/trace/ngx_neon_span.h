@@ -52,6 +52,7 @@ typedef struct {
     unsigned                error:1;
     ngx_neon_span_kind_e    kind;
     const char             *name;             /* static */
+    ngx_str_t               state;            /* tracestate */
     ngx_str_t               message;          /* of an error */
     uint64_t                start;            /* ns since 1970 */
     uint64_t                end;
@@ -82,6 +83,7 @@ typedef struct {
     u_char                  root[NEON_SPAN_ID_LEN];
     u_char                  step[NEON_SPAN_ID_LEN];     /* that is under way */
     unsigned                has_parent:1;
+    ngx_str_t               state;            /* the client's tracestate */
 
     int64_t                 offset;           /* ns: from CLOCK_MONOTONIC to
                                                  the time since 1970 */

@@ -11,14 +11,15 @@ typedef enum {
     NEON_PG_OPTIONS_OTHER = 0,
     NEON_PG_OPTIONS_ENDPOINT,
     NEON_PG_OPTIONS_NEON,
-    NEON_PG_OPTIONS_TRACE
+    NEON_PG_OPTIONS_TRACEPARENT,
+    NEON_PG_OPTIONS_TRACESTATE
 } neon_pg_options_kind_e;
 
 
 static neon_pg_options_kind_e neon_pg_options_kind(neon_rd_t *rd,
     neon_str_t token, neon_pg_option_t *option);
-static int neon_pg_options_trace(neon_rd_t *rd, neon_str_t token,
-    neon_str_t *value);
+static int neon_pg_options_param(neon_rd_t *rd, neon_str_t token,
+    const char *name, neon_str_t *value);
 static neon_rc_e neon_pg_options_insert(neon_pg_options_t *o,
     neon_pg_option_t option);
 static int neon_pg_options_after(const neon_pg_option_t *a,
@@ -61,8 +62,12 @@ neon_pg_options_parse(neon_pg_options_t *o, neon_str_t options)
 
             break;
 
-        case NEON_PG_OPTIONS_TRACE:
+        case NEON_PG_OPTIONS_TRACEPARENT:
             o->traceparent = option.value;
+            break;
+
+        case NEON_PG_OPTIONS_TRACESTATE:
+            o->tracestate = option.value;
             break;
 
         default:
@@ -149,8 +154,12 @@ neon_pg_options_kind(neon_rd_t *rd, neon_str_t token, neon_pg_option_t *option)
         return NEON_PG_OPTIONS_ENDPOINT;
     }
 
-    if (neon_pg_options_trace(rd, token, &option->value)) {
-        return NEON_PG_OPTIONS_TRACE;
+    if (neon_pg_options_param(rd, token, "traceparent=", &option->value)) {
+        return NEON_PG_OPTIONS_TRACEPARENT;
+    }
+
+    if (neon_pg_options_param(rd, token, "tracestate=", &option->value)) {
+        return NEON_PG_OPTIONS_TRACESTATE;
     }
 
     if (!neon_pg_options_prefix(&token, "neon_")) {
@@ -179,30 +188,27 @@ neon_pg_options_kind(neon_rd_t *rd, neon_str_t token, neon_pg_option_t *option)
 /* the forms that PostgreSQL's command line has for a parameter */
 
 static int
-neon_pg_options_trace(neon_rd_t *rd, neon_str_t token, neon_str_t *value)
+neon_pg_options_param(neon_rd_t *rd, neon_str_t token, const char *name,
+    neon_str_t *value)
 {
     neon_rd_t  next;
 
-    if (neon_pg_options_prefix(&token, "--traceparent=")
-        || neon_pg_options_prefix(&token, "-ctraceparent=")
-        || neon_pg_options_prefix(&token, "traceparent="))
-    {
-        *value = token;
-        return 1;
-    }
-
-    if (!neon_str_eqz(token, "-c")) {
-        return 0;
-    }
-
     next = *rd;
 
-    if (!neon_pg_options_next(&next, value)
-        || !neon_pg_options_prefix(value, "traceparent="))
-    {
+    if (neon_str_eqz(token, "-c")) {
+        if (!neon_pg_options_next(&next, &token)) {
+            return 0;
+        }
+
+    } else if (!neon_pg_options_prefix(&token, "--")) {
+        (void) neon_pg_options_prefix(&token, "-c");
+    }
+
+    if (!neon_pg_options_prefix(&token, name)) {
         return 0;
     }
 
+    *value = token;
     *rd = next;
 
     return 1;

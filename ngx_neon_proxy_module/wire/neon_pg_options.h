@@ -5,6 +5,7 @@
  *
  * Ours:   endpoint=NAME   project=NAME (deprecated)   neon_KEY:VALUE
  *         [-c] traceparent=VALUE   -ctraceparent=VALUE   --traceparent=VALUE
+ *         and tracestate= in the same forms
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -32,6 +33,7 @@ typedef struct {
     neon_pg_option_t  option[NEON_PG_OPTIONS_MAX];  /* sorted by name */
     unsigned          params_compat;  /* neon_proxy_params_compat was there */
     neon_str_t        traceparent;    /* the last one; data NULL: none */
+    neon_str_t        tracestate;     /* the same */
 } neon_pg_options_t;
 
 

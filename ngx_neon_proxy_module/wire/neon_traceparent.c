@@ -1,5 +1,5 @@
 /*
- * The header "traceparent" of W3C Trace Context.
+ * The headers "traceparent" and "tracestate" of W3C Trace Context.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -12,6 +12,8 @@ static int neon_traceparent_digit(uint8_t ch);
 static int neon_traceparent_zero(const uint8_t *bytes, size_t n);
 static uint8_t *neon_traceparent_dump(uint8_t *p, const uint8_t *bytes,
     size_t n);
+static int neon_traceparent_member(neon_str_t m);
+static int neon_traceparent_key(uint8_t ch);
 
 
 neon_rc_e
@@ -39,9 +41,9 @@ neon_traceparent_parse(neon_traceparent_t *t, neon_str_t text)
         return NEON_ERROR;
     }
 
-    if (version != 0) {
-        t->flags &= NEON_TRACEPARENT_SAMPLED;
-    }
+    t->flags &= (version == 0)
+                ? NEON_TRACEPARENT_SAMPLED | NEON_TRACEPARENT_RANDOM
+                : NEON_TRACEPARENT_SAMPLED;
 
     t->given = 1;
 
@@ -125,4 +127,93 @@ neon_traceparent_dump(uint8_t *p, const uint8_t *bytes, size_t n)
     }
 
     return p;
+}
+
+
+/* empty members may be, and white space around each */
+
+neon_str_t
+neon_traceparent_state(neon_str_t text)
+{
+    unsigned        members;
+    const uint8_t  *p, *start, *last, *end, *fits;
+
+    members = 0;
+    p = fits = text.data;
+    last = p + text.len;
+
+    while (p < last) {
+
+        while (p < last && (*p == ' ' || *p == '\t')) {
+            p++;
+        }
+
+        start = p;
+
+        while (p < last && *p != ',') {
+            p++;
+        }
+
+        end = p;
+
+        while (end > start && (end[-1] == ' ' || end[-1] == '\t')) {
+            end--;
+        }
+
+        if (end > start) {
+            if (++members > NEON_TRACESTATE_MEMBERS
+                || !neon_traceparent_member(
+                       neon_str(start, (size_t) (end - start))))
+            {
+                return neon_str(NULL, 0);
+            }
+
+            if (end - text.data <= NEON_TRACESTATE_MAX) {
+                fits = end;
+            }
+        }
+
+        p++;
+    }
+
+    return neon_str(text.data, (size_t) (fits - text.data));
+}
+
+
+/* key=value, of at most 256 bytes each */
+
+static int
+neon_traceparent_member(neon_str_t m)
+{
+    size_t  i, key;
+
+    key = 0;
+
+    while (key < m.len && neon_traceparent_key(m.data[key])) {
+        key++;
+    }
+
+    if (key == 0 || key > 256 || m.len - key < 2 || m.len - key > 257
+        || m.data[key] != '='
+        || !((m.data[0] >= 'a' && m.data[0] <= 'z')
+             || (m.data[0] >= '0' && m.data[0] <= '9')))
+    {
+        return 0;
+    }
+
+    for (i = key + 1; i < m.len; i++) {
+        if (m.data[i] < ' ' || m.data[i] > '~' || m.data[i] == '=') {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static int
+neon_traceparent_key(uint8_t ch)
+{
+    return (ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9')
+           || ch == '_' || ch == '-' || ch == '*' || ch == '/' || ch == '@';
 }

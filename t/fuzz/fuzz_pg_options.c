@@ -65,7 +65,7 @@ check_order(const neon_pg_option_t *a, const neon_pg_option_t *b)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    unsigned           i, tokens, left;
+    unsigned           i, tokens, left, traced;
     uint8_t           *out, *again;
     neon_rc_e          rc;
     neon_wr_t          w, v;
@@ -101,18 +101,22 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     tokens = count(options);
     left = count(neon_str(out, neon_wr_len(&w)));
 
-    if (rc == NEON_OK && o.traceparent.data == NULL) {
+    traced = (o.traceparent.data != NULL) + (o.tracestate.data != NULL);
+
+    if (rc == NEON_OK && traced == 0) {
         check(tokens == left + o.nendpoints + o.noptions);
 
     } else if (rc == NEON_OK) {
-        check(tokens > left + o.nendpoints + o.noptions);
-        check(inside(o.traceparent, options));
+        check(tokens >= left + o.nendpoints + o.noptions + traced);
     }
+
+    check(o.traceparent.data == NULL || inside(o.traceparent, options));
+    check(o.tracestate.data == NULL || inside(o.tracestate, options));
 
     check(neon_pg_options_parse(&p, neon_str(out, neon_wr_len(&w)))
           == NEON_OK);
     check(p.nendpoints == 0 && p.noptions == 0 && !p.params_compat);
-    check(p.traceparent.data == NULL);
+    check(p.traceparent.data == NULL && p.tracestate.data == NULL);
 
     neon_wr_init(&v, again, size);
     neon_pg_options_filter(&v, neon_str(out, neon_wr_len(&w)));

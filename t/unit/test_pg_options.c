@@ -197,7 +197,14 @@ traceparents(void **state)
 
         assert_non_null(o.traceparent.data);
         assert_true(neon_str_eqz(o.traceparent, t[i].traceparent));
+        assert_null(o.tracestate.data);
     }
+
+    assert_int_equal(neon_pg_options_parse(&o, z("-c tracestate=a=1,b=2"
+                     " --traceparent=x endpoint=y -ctracestate=c=3")),
+                     NEON_OK);
+    assert_true(neon_str_eqz(o.traceparent, "x"));
+    assert_true(neon_str_eqz(o.tracestate, "c=3"));
 }
 
 
@@ -279,6 +286,7 @@ filtered_options(void **state)
         { "-c traceparent=00-1", "" },
         { "-ctraceparent=00-1 -c a=b --traceparent=x", "-c a=b" },
         { "-c -c traceparent=x", "-c" },
+        { "-c tracestate=a=1 -c a=b --tracestate=b=2", "-c a=b" },
         { "-c endpoint=x traceparent=y", "-c" },
         { "-c", "-c" },
         { "-c xtraceparent=1 --traceparent -c trace\\parent=x",

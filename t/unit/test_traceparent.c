@@ -1,5 +1,6 @@
 /*
- * The header "traceparent": W3C Trace Context, section 3.2.
+ * The headers "traceparent" and "tracestate": W3C Trace Context, sections 3.2
+ * and 3.3.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -41,7 +42,8 @@ good_ones(void **state)
         { "00-" PARENT "-01", "00-" PARENT "-01", 1 },
         { "00-" PARENT "-00", "00-" PARENT "-00", 0 },
         { "00-" PARENT "-03", "00-" PARENT "-03", 3 },
-        { "00-" PARENT "-ff", "00-" PARENT "-ff", 0xff },
+        { "00-" PARENT "-ff", "00-" PARENT "-03", 3 },
+        { "00-" PARENT "-fc", "00-" PARENT "-00", 0 },
         { "00-00000000000000000000000000000001-0000000000000001-01",
           "00-00000000000000000000000000000001-0000000000000001-01", 1 },
 
@@ -130,12 +132,93 @@ bad_ones(void **state)
 }
 
 
+static void
+states(void **state)
+{
+    size_t  i;
+
+    static const struct {
+        const char  *in;
+        const char  *out;
+    } c[] = {
+        { "", "" },
+        { "congo=t61rcWkgMzE", "congo=t61rcWkgMzE" },
+        { "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE",
+          "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE" },
+        { "a=1 ,\tb=2", "a=1 ,\tb=2" },
+        { "a=1,,b=2,", "a=1,,b=2" },
+        { " a=1 \t", " a=1" },
+        { ", ,", "" },
+        { "fw529a3039@dt=FfAeG`~!\\;:x y", "fw529a3039@dt=FfAeG`~!\\;:x y" },
+        { "0_-*/@z=1", "0_-*/@z=1" },
+
+        { "a", "" }, { "a=", "" }, { "=1", "" }, { "a= ", "" },
+        { "a=1,b", "" }, { "A=1", "" }, { "aB=1", "" }, { "@a=1", "" },
+        { "_a=1", "" }, { "a =1", "" }, { "a=1=2", "" }, { "a=\t1", "" },
+        { "a=1\x7f", "" }, { "a=\xc3\xa4", "" }, { "a=1;b\r\nx: y", "" },
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+        assert_true(neon_str_eqz(neon_traceparent_state(z(c[i].in)),
+                                 c[i].out));
+    }
+
+    assert_int_equal(neon_traceparent_state(neon_str(NULL, 0)).len, 0);
+}
+
+
+/* members of n bytes, m of them */
+
+static neon_str_t
+members(char *p, size_t m, size_t n)
+{
+    size_t  i;
+
+    memset(p, 'x', m * (n + 1));
+
+    for (i = 0; i < m; i++) {
+        p[i * (n + 1) + 1] = '=';
+        p[i * (n + 1) + n] = ',';
+    }
+
+    return neon_traceparent_state(neon_str(p, m * (n + 1) - 1));
+}
+
+
+static void
+limits(void **state)
+{
+    char  p[8192];
+
+    (void) state;
+
+    assert_int_equal(members(p, 32, 15).len, 32 * 16 - 1);
+    assert_int_equal(members(p, 33, 3).len, 0);
+
+    /* whole members only */
+    assert_int_equal(members(p, 32, 16).len, 30 * 17 - 1);
+    assert_int_equal(members(p, 4, 258).len, 258);
+    assert_int_equal(members(p, 1, 259).len, 0);
+
+    memset(p, 'k', 300);
+    p[256] = '=';
+    assert_int_equal(neon_traceparent_state(neon_str(p, 258)).len, 258);
+    p[256] = 'k';
+    p[257] = '=';
+    assert_int_equal(neon_traceparent_state(neon_str(p, 259)).len, 0);
+}
+
+
 int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(good_ones),
         cmocka_unit_test(bad_ones),
+        cmocka_unit_test(states),
+        cmocka_unit_test(limits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

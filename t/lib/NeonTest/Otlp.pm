@@ -32,6 +32,7 @@ my %span = (
     traceId => [ sub { is_hex($_[0], 32) }, 1 ],
     spanId => [ sub { is_hex($_[0], 16) }, 1 ],
     parentSpanId => [ sub { is_hex($_[0], 16) } ],
+    traceState => [ \&is_name ],
     name => [ \&is_name, 1 ],
     kind => [ sub { is_number($_[0]) && $_[0] =~ /^[1-5]\z/ }, 1 ],
     startTimeUnixNano => [ \&is_nanos, 1 ],
@@ -140,6 +141,7 @@ sub span {
     return {
         trace => $s->{traceId}, id => $s->{spanId},
         parent => $s->{parentSpanId}, name => $s->{name},
+        state => $s->{traceState},
         kind => (qw/? internal server client/)[$s->{kind} // 0],
         start => $s->{startTimeUnixNano}, end => $s->{endTimeUnixNano},
         attr => attributes($s->{attributes}, $faults), resource => $resource,
