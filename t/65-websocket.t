@@ -470,7 +470,9 @@ refused(enter(password => ''), 'W5: empty password', '28P01');
 refused(enter(user => 'nobody'), 'W8: unknown role', '28P01');
 refused(enter(host => 'ep-9.db.example.com'), 'W8: unknown endpoint',
         '28P01');
-refused(enter(host => 'localhost'), 'W8: no endpoint', '28000');
+$c = enter(host => 'localhost');
+refused($c, 'W8: no endpoint', '28000');
+like($c->error->{H}, qr/over WebSocket/, 'W8: no endpoint: the hint');
 refused(enter(host => 'ep-2.db.example.com'), 'W8: compute down', '08006');
 refused(enter(host => 'ep-2.db.example.com', tls => {}),
         'W8: compute down, https', '08006');

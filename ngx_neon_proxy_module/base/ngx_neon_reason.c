@@ -166,10 +166,9 @@ static const ngx_neon_reason_t  ngx_neon_reasons[NGX_NEON_REASONS] = {
         .name = ngx_string("endpoint_missing"),
         .sqlstate = "28000",
         .message = "Endpoint ID is not specified.",
-        .hint = "Either please upgrade the postgres client library (libpq)"
-                " for SNI support or pass the endpoint ID (first part of the"
-                " domain name) as a parameter:"
-                " '?options=endpoint%3D<endpoint-id>'.",
+        .hint = "Connect to the endpoint's own host name, with TLS and SNI or"
+                " over WebSocket, or pass the endpoint ID (first part of that"
+                " name) as a parameter: '?options=endpoint%3D<endpoint-id>'.",
         .status = 400,
         .level = NGX_LOG_INFO,
         .fault = NGX_NEON_FAULT_CLIENT
