@@ -72,6 +72,10 @@ sub ws {
 my %c = map { $_ => $t->enter($n, database => $_) } keys %role;
 $c{"ws $_"} = ws($_) for keys %role;
 
+# many: the connections of their cancel requests are closed in the same turn
+my @crowd = map { $t->enter($n, database => 'busy') } 1 .. 30;
+$_->send(message('Q', "go\0")) for @crowd;
+
 $c{$_}->send(message('Q', "go\0")) for grep { !/idle/ } keys %c;
 is($c{$_}->read_message->{type}, 'D', "$_: a row") for grep { /half/ } keys %c;
 
@@ -84,7 +88,7 @@ my $begun = $t->client(port => $n->port);
 $begun->send(ssl_request);
 is($begun->read_n(1), 'S', 'a TLS handshake begins');
 
-eventually { $fc->connections == 11 } 'all are there';
+eventually { $fc->connections == 41 } 'all are there';
 $n->signal('QUIT');
 $n->log_like(qr/\(shutdown, SQLSTATE 57P01\)/, 'the time is over');
 spew($go, '');
@@ -129,6 +133,7 @@ cmp_ok($rows{flood}, '>', 0, 'flood: rows until then');
 is($n->{process}->wait(20 * $NeonTest::slow), 0, 'then nginx ends');
 
 # busy, half, never and flood, twice
-eventually { scalar(() = $fc->notes('cancel')) == 8 } 'queries are canceled';
+eventually { scalar(() = $fc->notes('cancel')) == 8 + @crowd }
+    'queries are canceled';
 
 $t->done;

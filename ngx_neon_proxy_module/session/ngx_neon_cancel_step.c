@@ -16,18 +16,25 @@ typedef enum {
     NGX_NEON_CANCEL_OPEN,               /* where to is known */
     NGX_NEON_CANCEL_LINK,
     NGX_NEON_CANCEL_SEND,
-    NGX_NEON_CANCEL_WAIT                /* until the compute closes */
+    NGX_NEON_CANCEL_WAIT,               /* until the compute closes */
+    NGX_NEON_CANCEL_HELD                /* has the query ended? */
 } ngx_neon_cancel_e;
+
+
+#define NGX_NEON_CANCEL_PAUSE   20      /* ms before it is asked again */
+#define NGX_NEON_CANCEL_TURNS   16      /* reads before others' turn */
 
 
 static ngx_int_t ngx_neon_cancel_begin(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_cancel_end(ngx_neon_session_t *s,
     ngx_neon_canceled_e result, char *detail);
+static ngx_int_t ngx_neon_cancel_failed(ngx_neon_session_t *s);
 static void ngx_neon_cancel_handler(ngx_neon_session_t *s, ngx_event_t *ev);
 static ngx_int_t ngx_neon_cancel_open(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_cancel_link(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_cancel_send(ngx_neon_session_t *s);
 static ngx_int_t ngx_neon_cancel_wait(ngx_neon_session_t *s);
+static ngx_int_t ngx_neon_cancel_held(ngx_neon_session_t *s);
 
 
 /* of one client network: 600 a second, 1500 at once */
@@ -46,10 +53,10 @@ ngx_neon_cancel_step(ngx_neon_session_t *s)
     for ( ;; ) {
 
         if (s->timer.timedout) {
-            ngx_log_error(NGX_LOG_ERR, s->log, NGX_ETIMEDOUT,
-                          "cancel request could not be forwarded");
-            return ngx_neon_cancel_end(s, NGX_NEON_CANCELED_FAILED,
-                                       "timed out");
+            s->err = NGX_ETIMEDOUT;
+            ngx_str_set(&s->detail, "timed out");
+
+            return ngx_neon_cancel_failed(s);
         }
 
         switch (l->phase) {
@@ -70,16 +77,16 @@ ngx_neon_cancel_step(ngx_neon_session_t *s)
             rc = ngx_neon_cancel_send(s);
             break;
 
-        default: /* NGX_NEON_CANCEL_WAIT */
-            return ngx_neon_cancel_wait(s);
+        case NGX_NEON_CANCEL_WAIT:
+            rc = ngx_neon_cancel_wait(s);
+            break;
+
+        default: /* NGX_NEON_CANCEL_HELD */
+            rc = ngx_neon_cancel_held(s);
         }
 
         if (rc == NGX_DECLINED) {
-            ngx_log_error(NGX_LOG_ERR, s->log, s->err,
-                          "cancel request could not be forwarded: %V",
-                          &s->detail);
-            return ngx_neon_cancel_end(s, NGX_NEON_CANCELED_FAILED,
-                                       "not forwarded");
+            return ngx_neon_cancel_failed(s);
         }
 
         if (rc != NGX_OK) {
@@ -155,6 +162,22 @@ ngx_neon_cancel_end(ngx_neon_session_t *s, ngx_neon_canceled_e result,
 }
 
 
+static ngx_int_t
+ngx_neon_cancel_failed(ngx_neon_session_t *s)
+{
+    if (s->login->pause) {
+        /* one before it was forwarded */
+        return ngx_neon_cancel_end(s, NGX_NEON_CANCELED_FORWARDED,
+                                   "forwarded");
+    }
+
+    ngx_log_error(NGX_LOG_ERR, s->log, s->err,
+                  "cancel request could not be forwarded: %V", &s->detail);
+
+    return ngx_neon_cancel_end(s, NGX_NEON_CANCELED_FAILED, "not forwarded");
+}
+
+
 ngx_int_t
 ngx_neon_cancel_orphan(ngx_neon_session_t *s)
 {
@@ -195,12 +218,14 @@ ngx_neon_cancel_open(ngx_neon_session_t *s)
 
     /* the client's time is over; the compute has as much as for a connect */
 
-    if (s->timer.timer_set) {
-        ngx_del_timer(&s->timer);
-    }
+    if (l->pause == 0) {
+        if (s->timer.timer_set) {
+            ngx_del_timer(&s->timer);
+        }
 
-    s->timer.timedout = 0;
-    ngx_add_timer(&s->timer, s->conf->connect_timeout);
+        s->timer.timedout = 0;
+        ngx_add_timer(&s->timer, s->conf->connect_timeout);
+    }
 
     l->ssl = l->target.ssl;
     l->phase = NGX_NEON_CANCEL_LINK;
@@ -274,7 +299,9 @@ ngx_neon_cancel_wait(ngx_neon_session_t *s)
     u_char             buf[64];
     ssize_t            n;
     ngx_connection_t  *pc;
+    ngx_neon_login_t  *l;
 
+    l = s->login;
     pc = s->compute;
 
     do {
@@ -289,5 +316,71 @@ ngx_neon_cancel_wait(ngx_neon_session_t *s)
         return NGX_AGAIN;
     }
 
-    return ngx_neon_cancel_end(s, NGX_NEON_CANCELED_FORWARDED, "forwarded");
+    if (l->held == NULL || s->stopping) {
+        return ngx_neon_cancel_end(s, NGX_NEON_CANCELED_FORWARDED,
+                                   "forwarded");
+    }
+
+    ngx_neon_link_close(s);
+
+    l->pause = l->pause ? 2 * l->pause : NGX_NEON_CANCEL_PAUSE;
+    ngx_neon_login_timer(s, l->pause);
+
+    l->phase = NGX_NEON_CANCEL_HELD;
+
+    return NGX_OK;
+}
+
+
+/*
+ * PostgreSQL ignores a request that comes before the query does, as it may
+ * where the client left right behind it, and one request ends one query of
+ * those that were pipelined: it is asked again until nothing runs.
+ */
+
+static ngx_int_t
+ngx_neon_cancel_held(ngx_neon_session_t *s)
+{
+    u_char             buf[4096];
+    ssize_t            n;
+    ngx_uint_t         turns;
+    ngx_connection_t  *pc;
+    ngx_neon_login_t  *l;
+
+    l = s->login;
+    pc = l->held;
+
+    for (turns = 0; turns < NGX_NEON_CANCEL_TURNS; turns++) {
+
+        n = pc->recv(pc, buf, sizeof(buf));
+
+        if (n == NGX_AGAIN) {
+            break;
+        }
+
+        if (n > 0) {
+            neon_pg_walk_compute(&s->walk, buf, n);
+        }
+
+        if (n <= 0 || !neon_pg_walk_busy(&s->walk)) {
+            return ngx_neon_cancel_end(s, NGX_NEON_CANCELED_FORWARDED,
+                                       "forwarded");
+        }
+    }
+
+    if (turns == NGX_NEON_CANCEL_TURNS) {
+        ngx_post_event(pc->read, &ngx_posted_next_events);
+
+    } else if (ngx_handle_read_event(pc->read, 0) != NGX_OK) {
+        return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
+    }
+
+    if (!l->timedout) {
+        return NGX_AGAIN;
+    }
+
+    ngx_neon_login_timer_stop(s);
+    l->phase = NGX_NEON_CANCEL_OPEN;
+
+    return NGX_OK;
 }

@@ -23,7 +23,6 @@ static ngx_int_t ngx_neon_link_tls(ngx_neon_session_t *s,
 static void ngx_neon_link_tls_handler(ngx_connection_t *pc);
 static ngx_int_t ngx_neon_link_failed(ngx_neon_session_t *s, ngx_err_t err,
     char *what);
-static void ngx_neon_link_held_handler(ngx_event_t *ev);
 static void ngx_neon_link_free(ngx_connection_t *pc);
 static void ngx_neon_link_handler(ngx_event_t *ev);
 
@@ -389,14 +388,7 @@ ngx_neon_link_close(ngx_neon_session_t *s)
 void
 ngx_neon_link_hold(ngx_neon_session_t *s)
 {
-    ngx_connection_t  *pc;
-
-    pc = s->compute;
-
-    pc->read->handler = ngx_neon_link_held_handler;
-    pc->write->handler = ngx_neon_link_held_handler;
-
-    s->login->held = pc;
+    s->login->held = s->compute;
     s->compute = NULL;
 }
 
@@ -408,13 +400,6 @@ ngx_neon_link_release(ngx_neon_session_t *s)
         ngx_neon_link_free(s->login->held);
         s->login->held = NULL;
     }
-}
-
-
-static void
-ngx_neon_link_held_handler(ngx_event_t *ev)
-{
-    /* nothing is read or written; its session is elsewhere */
 }
 
 

@@ -133,6 +133,7 @@ struct ngx_neon_login_s {
     unsigned              link_failed:1;      /* TLS to the compute */
     ngx_neon_link_e       link;
     ngx_connection_t     *held;               /* see ngx_neon_link_hold() */
+    ngx_msec_t            pause;              /* behind a cancel request */
     ngx_neon_ssl_e        ssl;                /* of this node, never AUTO */
 
     /* login */
@@ -144,8 +145,7 @@ struct ngx_neon_login_s {
     uint32_t              compute_version;
     size_t                greeting;           /* bytes of `out` that are ours:
                                                  up to AuthenticationOk */
-    unsigned              authenticated:1;    /* AuthenticationOk of the
-                                                 compute seen */
+    unsigned              authenticated:1;    /* by the compute */
     unsigned              passed:1;           /* the client has to do with
                                                  this compute and no other */
     unsigned              awaited:1;          /* it was asked, and did not
@@ -216,7 +216,7 @@ ngx_int_t ngx_neon_link_process(ngx_neon_session_t *s,
     const char *server_name, ngx_neon_reason_e *reason);
 void ngx_neon_link_close(ngx_neon_session_t *s);
 
-/* keeps s->compute open but out of use, and s->compute free for another */
+/* keeps s->compute open aside, and s->compute free for another */
 void ngx_neon_link_hold(ngx_neon_session_t *s);
 void ngx_neon_link_release(ngx_neon_session_t *s);
 

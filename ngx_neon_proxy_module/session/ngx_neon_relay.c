@@ -397,7 +397,9 @@ ngx_neon_relay_pipe(ngx_neon_session_t *s, ngx_neon_pipe_t *p,
         }
     }
 
-    if (p->eof && rest->data == NULL && !p->shut && p == &s->up
+    /* frames have no half-closed state: see ngx_neon_relay_up() */
+
+    if (p->eof && rest->data == NULL && !p->shut && p == &s->up && !s->framed
         && !ngx_neon_relay_over(s))
     {
         p->shut = 1;

@@ -192,9 +192,15 @@ ngx_neon_session_log_end(ngx_neon_session_t *s)
 void
 ngx_neon_session_event(ngx_neon_session_t *s, ngx_event_t *ev)
 {
-    /* worker_shutdown_timeout, or an idle connection at its end */
+    /*
+     * worker_shutdown_timeout, or an idle connection at its end; a cancel
+     * request has little time of its own, and may be what that has caused
+     */
 
-    if (s->client->close && s->state != NGX_NEON_STATE_FINISH) {
+    if (s->client->close
+        && s->state != NGX_NEON_STATE_CANCEL
+        && s->state != NGX_NEON_STATE_FINISH)
+    {
         s->client->close = 0;
 
         if (s->state == NGX_NEON_STATE_RELAY) {

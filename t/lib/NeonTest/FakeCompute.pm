@@ -211,6 +211,28 @@ sub read_all {
 sub hang { $_[0]->read_all }
 
 
+# as a query that takes long: 1 when a cancel request came, whosever it was, 0
+# when the connection ends
+
+sub until_canceled {
+    my ($self) = @_;
+
+    my $select = IO::Select->new($self->{socket});
+    my $cancels = sub { () = NeonTest::slurp($self->{notes})
+                             =~ /^\["cancel"/mg };
+    my $before = $cancels->();
+
+    while ($cancels->() == $before) {
+        next if !$select->can_read(0.01);
+
+        sysread $self->{socket}, $self->{buffer}, 65536,
+                length $self->{buffer} or return 0;
+    }
+
+    return 1;
+}
+
+
 sub reset {
     my ($self) = @_;
 
