@@ -14,6 +14,8 @@ my $port = $t->port;
 my $workers = 2;
 
 my ($n, $cp, $fc) = $t->front(cache => 1, workers => $workers, port => $port,
+    # the compute forks for a request, on a busy machine
+    main => "connect_timeout 12s;\n",
     stream => "server { listen 127.0.0.1:$port reuseport;"
               . ' neon_proxy_pass main; }');
 
@@ -108,7 +110,8 @@ is(forwarded(@$new{qw/pid key/}), 1, 'after a reload: a new one');
 
 # from where the client may come
 $cp->rules('ep-1', allowed_ips => [ '127.0.0.1' ]);
-ok($n->set(main => $cp->directives . "secret_cache size=0;\n")->reload,
+ok($n->set(main => $cp->directives . "secret_cache size=0;\n"
+                                   . "connect_timeout 12s;\n")->reload,
    'reload with a list of addresses');
 my $listed = enter();
 is(forwarded(@$listed{qw/pid key/}, source => '127.0.0.2'), 0,

@@ -11,7 +11,8 @@ my $t = NeonTest->new;
 my $gate = $t->dir . '/gate';
 
 # each session of the compute has a pid and a key of its own, and tells them
-my ($n, $cp, $fc) = $t->front(plain => 1, workers => 2, compute => sub {
+my ($n, $cp, $fc) = $t->front(plain => 1, workers => 2, main =>
+    "connect_timeout 12s;\n", compute => sub {
     my ($c) = @_;
 
     my $p = $c->startup or return;
