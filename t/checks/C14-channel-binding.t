@@ -11,7 +11,7 @@ use NeonTest::Wire;
 my $t = NeonTest->new;
 my $certs = $t->certs;
 my $port = $t->port;
-my ($n) = $t->front(port => $port, stream => <<"END");
+my ($n, $cp) = $t->front(port => $port, stream => <<"END");
 map \$ssl_server_name \$cert {
     ~\\.db\\.example\\.com\$     $certs/db;
     ~\\.other\\.example\\.org\$  $certs/other;
@@ -65,6 +65,22 @@ refused('bound to nothing', qr/secure channel data mismatch/,
         cbind_data => '');
 refused('PLUS was taken from the list', qr/SCRAM-PLUS not used/,
         mechanism => 'SCRAM-SHA-256', gs2 => 'y');
+
+# PLUS where there is no TLS to bind to (odyssey#532 crashed)
+my $plain = $t->nginx(main => $cp->directives, plain => 1);
+
+for my $how ([ 'SCRAM-SHA-256-PLUS', 'p' ], [ 'SCRAM-SHA-256-PLUS', 'n' ],
+             [ 'SCRAM-SHA-256', 'p' ])
+{
+    my $c = $t->enter($plain, tls => 'none', mechanism => $how->[0],
+                      gs2 => $how->[1], params =>
+                      [ options => 'endpoint=ep-1' ]);
+
+    is($c->error && $c->error->{C}, '08P01', "without TLS, @$how: refused");
+    is("@{ $c->{mechanisms} }", 'SCRAM-SHA-256', "without TLS, @$how: unasked");
+}
+
+is(scalar(() = $plain->started), 1, 'the worker lives');
 
 my $type = $t->client(port => $port);
 $type->send(ssl_request);

@@ -68,6 +68,16 @@ for my $what (sort keys %does) {
     is($c->{key}, undef, "$what: none is made up") if $what =~ /no key|nothing/;
     is(length($c->{key} // ''), 4, "$what: ours has 4 bytes")
         if $what !~ /no key|nothing/;
+
+    if ($what =~ /^a key of (\d+)/) {
+        my $k = $t->client(port => $n->port);
+
+        $k->send(cancel_request($c->{pid}, $c->{key}));
+        $k->read_all;
+        is_deeply(($fc->notes('cancel'))[-1], [ 4711, unpack 'H*', 'k' x $1 ],
+                  "$what: whole in a cancel request");
+    }
+
     $t->served($what, $c);
 }
 
