@@ -12,8 +12,13 @@ my $pg = $t->postgres;
 
 $pg->sql("create role proxy login superuser password 'proxy'");
 
+# a compute that lets everybody in: who is refused is so by the proxy
+my $compute = $t->fake_compute(\&NeonTest::welcome);
+
 my $n = $t->nginx(main => 'control_plane postgres://proxy:proxy@127.0.0.1:'
-                          . $pg->port . '/app;');
+                          . $pg->port . "/app;\nnode_query \"select"
+                          . " '127.0.0.1' as host, " . $compute->port
+                          . " as port where \$1 <> ''\";\n");
 
 my %how = (
     SCRAM => sub { (password => $_[0]) },
