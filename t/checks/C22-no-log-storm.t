@@ -155,7 +155,7 @@ my %stays = (
     'within a record' => sub {
         my $c = begun($_[0], 'quiet');
         $c->{tls}->encrypt('x' x 1000) if $c->{tls};
-        $c->send_raw($c->{tls} ? substr $c->{tls}->output, 0, 500 : 'x' x 500);
+        $c->send_raw(substr $c->{tls} ? $c->{tls}->output : 'x' x 500, 0, 500);
         return $c;
     },
     'not a word' => sub { $t->client(port => $n->port) },
@@ -166,7 +166,7 @@ my @stay = map { my $tls = $_; map { $stays{$_}->($tls) } sort keys %stays }
 
 # what they said has arrived where the next one's has
 $t->enter($n)->close;
-eventually { $fc->notes('flooded') == 2 } 'computes that say more than is taken';
+eventually { $fc->notes('flooded') == 2 } 'computes that say too much';
 
 cmp_ok(used(), '<', 0.05, 'the worker rests');
 $_->drop for @stay;
