@@ -88,6 +88,17 @@ static ngx_uint_t   nquestions;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+const char *__asan_default_options(void);
+
+
+/* libpq asks for as much as a message says that it has: 2 GiB are no error of
+   ours, but take ASan seconds to look after */
+
+const char *
+__asan_default_options(void)
+{
+    return "max_allocation_size_mb=64:allocator_may_return_null=1";
+}
 
 
 static ngx_neon_conf_t *
