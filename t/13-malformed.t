@@ -61,6 +61,13 @@ like(answer(pack('NNN', 12, 80877102, 1)), qr/^(08P01)?$/,
 like(answer(cancel_request(1, 'x' x 257)), qr/^(08P01)?$/,
      'CancelRequest with a key of 257 bytes');
 
+for my $twice (ssl_request, gssenc_request) {
+    my $c = $t->client(port => $n->plain_port);
+    $c->send($twice x 2);
+    is($c->read_n(1), 'N', 'a request');
+    is($c->only_error, '08P01', 'and the same again');
+}
+
 alive('requests');
 
 
@@ -117,6 +124,8 @@ sub inside {
     return $all =~ /^E/ ? error_fields(substr $all, 5)->{C} : $all;
 }
 
+is(inside(ssl_request), '08P01', 'TLS: SSLRequest');
+is(inside(gssenc_request), '08P01', 'TLS: GSSENCRequest');
 is(inside(pack('N', 2 ** 31) . $v3), '08P01', 'TLS: length 2^31');
 is(inside(pack('NN', 7, 196608)), '08P01', 'TLS: length 7');
 is(inside(packet($v3 . "user\0alice\0")), '08P01', 'TLS: no terminator');

@@ -319,6 +319,7 @@ $m->log_like(qr/an AuthenticationRequest that is too long/, 'is too long');
 $c->authenticate(password => 'pw');
 like($c->error_text, qr/^08006 Couldn't log in/, 'two requests at once');
 is(tried('twice'), 1, 'nothing is tried again behind the first');
+$m->log_like(qr/before the client answered the last one/, 'nor waited for');
 
 # the client's messages
 

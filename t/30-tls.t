@@ -82,6 +82,14 @@ for my $garbage ("\x16\x03\x01\x00\x05hello", "\x16" . "\xff" x 100,
     unlike($answer, qr/^[ERS]/, 'garbage: no message in plaintext');
 }
 
+# CVE-2021-23214: what comes in plaintext never counts as said inside TLS
+$c = $t->client(port => $n->port);
+$c->send(ssl_request . $startup);
+is($c->read_n(1), 'S', 'plaintext behind SSLRequest: S');
+ok(!eval { $c->start_tls(sni => 'ep-1.db.example.com'); 1 },
+   'plaintext behind SSLRequest: goes to TLS, which fails');
+$c->drop;
+
 $c = $t->client(port => $n->port);
 $c->send(ssl_request);
 $c->read_n(1);

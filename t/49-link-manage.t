@@ -310,6 +310,13 @@ $c->send_raw("no TLS at all\n" x 10);
 $c->read_all;
 $c->drop;
 
+# CVE-2021-23214
+$c = $t->client(port => $s->manage_port);
+$c->send(ssl_request . startup_packet([ user => 'x' ]));
+is($c->read_n(1), 'S', 'plaintext behind SSLRequest: S');
+ok(!eval { $c->start_tls; 1 }, 'goes to TLS, which fails');
+$c->drop;
+
 my $v = NeonTest::Link->new($t,
     manage => "$tls ssl_verify_client on; ssl_client_certificate $ca;");
 $c = $v->console(tls => 'inband', sni => 'ep-1.db.example.com');

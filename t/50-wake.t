@@ -57,6 +57,27 @@ is($c->value('hello'), 'hello', 'a query');
 $c->close;
 
 
+# --- clients that leave while they are held ------------------------------
+
+# what they said last stands in front of their end: TLS's close_notify, a query
+
+my $left = $t->nginx(main => $cp->directives);
+
+$cp->script(wake => { hang => 1 })->forget;
+
+for my $last ('', message('Q', "select 1\0")) {
+    my $gone = () = $left->log =~ /\(client_gone\)/g;
+
+    $c = $t->knock($left);
+    $cp->called(wake => 1);
+    $c->send($last) if $last ne '';
+    $c->half_close;
+    eventually { $gone < (() = $left->log =~ /\(client_gone\)/g) }
+               'the end is seen behind ' . ($last ? 'a query' : 'a login');
+    $c->drop;
+}
+
+
 # --- retry_delay_ms is the delay -----------------------------------------
 
 my $slow = $t->nginx(main => $cp->directives

@@ -63,7 +63,12 @@ my $ready = message('Z', 'I');
     query => sub { $_[0]->send(message('Q', "select 1\0")) },
     data => sub { $_[0]->auth(0); $_[0]->send($_[0]->row_bytes('x')) },
     ready_first => sub { $_[0]->send($ready) },
-    ok_twice => sub { $_[0]->auth(0); $_[0]->auth(0) },
+    ok_twice => sub { $_[0]->auth(0); $_[0]->welcome; $_[0]->serve },
+    asks_after_ok => sub {
+        $_[0]->auth(0);
+        $_[0]->auth(10, "SCRAM-SHA-256\0\0");
+        $_[0]->note(told => $_[0]->read_all);
+    },
     bad_ready => sub { $_[0]->auth(0); $_[0]->send(message('Z', '')) },
     bad_key => sub { $_[0]->auth(0); $_[0]->send(message('K', 'abc')) },
     long_key => sub { $_[0]->auth(0);
@@ -140,7 +145,7 @@ my %why = (
     unknown_auth => qr/^08006 Couldn't log in/,
     mechanisms => qr/^08006 Couldn't log in/,
     no_mechanisms => qr/^08006/, continue_first => qr/^08006/,
-    final_first => qr/^08006/,
+    final_first => qr/^08006/, asks_after_ok => qr/^08006/,
 );
 
 for my $what (sort keys %why) {
@@ -152,6 +157,8 @@ for my $what (sort keys %why) {
 
 $n->log_like(qr/method 7\)|authentication method/,
              "the compute's method is in the log");
+$n->log_like(qr/compute sends without end/, 'and that it did not end');
+is(join('', $fc->notes('told')), '', 'nothing is told behind AuthenticationOk');
 
 
 # --- too slow ------------------------------------------------------------
