@@ -218,6 +218,25 @@ for my $name (sort keys %nonsense) {
     }
 }
 
+# the right answer, but more of it than there is room for
+
+my %address = (address => $fc->address, aux => {});
+
+for my $case ([ 'a body of no length', '', 3_000_000 ],
+              [ 'many headers', 'X: ' . 'y' x 95 . "\r\n", 0 ])
+{
+    my ($name, $header, $size) = @$case;
+    my ($c) = said(wake => { raw => "HTTP/1.1 200 OK\r\n" . $header x 1000
+        . "\r\n" . $json->encode({ %address, more => 'x' x $size }) });
+
+    is($c->error && $c->error->{C}, '57P03', "$name: SQLSTATE");
+}
+
+my ($whole) = said(wake => { raw => "HTTP/1.1 200 OK\r\n\r\n"
+                                    . $json->encode(\%address) });
+is($whole->error_text, '', 'less of it is taken');
+$whole->close;
+
 for my $address ('', 'nowhere', '127.0.0.1', '127.0.0.1:', '127.0.0.1:0',
                  '127.0.0.1:99999', '127.0.0.1:5x', ':5432', '[::1:5432',
                  'a b:5432', "a\0b:5432", 'http://x:5432', 'x' x 300 . ':1',
