@@ -16,6 +16,7 @@ my $t = NeonTest->new;
 my ($port, $secure, $metrics) = map { $t->port } 1 .. 3;
 my $certs = $t->certs;
 my $log = $t->dir . '/access.log';
+my $gate = $t->dir . '/gate';
 my $page = NeonTest::Page->new($metrics);
 my $host = 'ep-1.db.example.com';
 my @database = (database => 'app');
@@ -63,6 +64,11 @@ sub compute {
                 $c->send(error_message(S => 'ERROR', C => '57014',
                                        M => 'canceled'));
                 return 'canceled';
+            }
+
+            if ($sql eq 'late') {
+                select undef, undef, undef, 0.01 while !-e $gate;
+                unlink $gate;
             }
 
             die "bye\n" if $sql eq 'bye';
@@ -704,6 +710,15 @@ for my $tls (0, {}) {
         isnt(($fc->notes('ended'))[-1], "not canceled\n",
              "W7: $name: $how: not before that");
     }
+
+    # its answer comes when the client's Close was answered
+    $c = enter(tls => $tls);
+    $c->send(query('late') . message('X'));
+    $c->send_close(1000);
+    is($c->read_message, undef, "W7: $name: Close behind Terminate");
+    spew($gate, '');
+    closed($c, "W7: $name: Close behind Terminate");
+    is(length $c->{raw}, 0, "W7: $name: no frame is behind a Close");
 
     $before = cancels();
     $c = busy(tls => $tls);
