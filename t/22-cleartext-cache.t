@@ -7,6 +7,8 @@ use lib 't/lib';
 use NeonTest;
 use NeonTest::Scram;
 
+use MIME::Base64 qw/encode_base64/;
+
 # nginx tells of the tasks of its thread pools at this level only
 local $ENV{NEON_DEBUG} = 1;
 
@@ -14,6 +16,8 @@ my $t = NeonTest->new;
 my ($n, $cp) = $t->front;
 
 sub tasks { scalar(() = $n->log =~ /task #\d+ added to thread pool/g) }
+
+sub completed { scalar(() = $n->log =~ /run completion handler for task #/g) }
 
 sub login_with {
     my ($password) = @_;
@@ -62,5 +66,21 @@ enters('another salt', 'new', 1);
 $cp->role('ep-1', bob => NeonTest::Scram::verifier('new'));
 is($t->enter($n, sni => undef, user => 'bob', password => 'endpoint=ep-1;pw')
      ->error->{C}, '28P01', 'one role does not vouch for another');
+
+# a client leaves while a thread works for it
+
+$cp->role('ep-1', slow => 'SCRAM-SHA-256$2000000:' . 'c2FsdA==' . '$'
+                          . encode_base64('k' x 32, '') . ':'
+                          . encode_base64('k' x 32, ''));
+
+my $was = tasks();
+my $c = $t->knock($n, sni => undef, user => 'slow',
+                  password => 'endpoint=ep-1;pw');
+eventually { tasks() > $was } 'a thread works';
+$c->drop;
+$n->log_like(qr/\(client_gone\)/, 'its client is seen to leave');
+is(completed(), tasks() - 1, 'before that is done');
+eventually { completed() == tasks() } 'then it is done, for nobody', 30;
+enters('the next one', 'new', 0);
 
 $t->done;
