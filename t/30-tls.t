@@ -70,6 +70,24 @@ is($t->enter($ssl, tls => 'none', params => [ options => 'endpoint=ep-1' ])
       ->error->{C}, '28000', 'listen ... ssl, no TLS');
 
 
+# --- what is not let in --------------------------------------------------
+
+$c = $t->client(port => $n->port);
+$c->send($startup);
+is($c->only_error, '28000', 'a certificate, and no TLS');
+
+# RFC 7301; and ALPACA: whoever speaks another protocol must not get further
+$c = $t->client(port => $n->port)->start_tls(sni => 'ep-1.db.example.com');
+is($c->only_error, '08P01', 'direct TLS without ALPN');
+
+for my $how (qw/start_tls inband_tls/) {
+    $c = $t->client(port => $n->port);
+    ok(!eval { $c->$how(sni => 'ep-1.db.example.com', alpn => [ 'h2' ]); 1 },
+       "$how: ALPN of another protocol");
+    $c->drop;
+}
+
+
 # --- garbage in place of a handshake -------------------------------------
 
 for my $garbage ("\x16\x03\x01\x00\x05hello", "\x16" . "\xff" x 100,

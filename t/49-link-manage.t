@@ -323,6 +323,10 @@ $c = $v->console(tls => 'inband', sni => 'ep-1.db.example.com');
 is($c->error_text, '28000 connection requires a valid client certificate',
    'a client certificate is wanted');
 $c->drop;
+$c = $v->console(tls => 'inband', cert => $t->certs('stranger'));
+is($c->error_text, '28000 connection requires a valid client certificate',
+   'one that somebody has signed');
+$c->drop;
 
 my $d = NeonTest::Link->new($t, manage => 'allow 192.0.2.1; deny all;');
 $c = $t->client(port => $d->manage_port);
