@@ -214,6 +214,24 @@ is($c->authenticate->error_text,
 like($console->read_message->{body}, qr/C57P01\0/, 'and a console');
 $_->drop for $c, $console;
 
+# --- a console in the middle of a query when its worker quits -----
+
+my $half = NeonTest::Link->new($t);
+my $say = NeonTest::Wire::message('Q',
+    NeonTest::Link::callback('0' x 16, port => 1) . "\0");
+$console = $half->console;
+$console->send($say . substr $say, 0, 9);
+is($console->result->{error}{C}, '42704', 'the first query');
+$half->nginx->signal('QUIT');
+$half->nginx->log_like(qr/gracefully shutting down/, 'its worker quits');
+$console->send(substr $say, 9);
+is($console->result->{error}{C}, '42704', 'the second one is answered, too');
+is($console->only_error, '57P01', 'and there is no third');
+$console->drop;
+
+
+# --- TLS that has only begun -----
+
 my $tls = NeonTest::Link->new($t, main => 'client_timeout 1h;',
     manage => join('', map { "$_->[0] " . $t->certs("db.$_->[1]") . ';' }
                    [ ssl_certificate => 'crt' ],
