@@ -52,6 +52,7 @@ SKIP: {
     });
     $n->expect(qr/\[emerg\] .*(?:malloc|posix_memalign|memalign)/);
     $n->expect(qr/\[crit\] .*SSL/);
+    $n->expect(qr/\[alert\] .*SSL_new\(\) failed .*malloc failure/);
     served('memory: enough');
 
     my ($worker) = $n->workers;
