@@ -347,7 +347,8 @@ test_reload(void **state)
     zone = ngx_neon_zone(&conf);
     lru = &zone->sh->cache[NGX_NEON_CACHE_NODE];
 
-    assert_string_equal(zone->shpool->log_ctx, " in neon zone \"main\"");
+    assert_string_equal((char *) zone->shpool->log_ctx,
+                        " in neon zone \"main\"");
     assert_int_equal(zone->shpool->log_nomem, 0);
     assert_int_equal(lru->table.mask + 1, 16);
     assert_int_equal(zone->sh->cache[NGX_NEON_CACHE_SECRET].table.mask + 1, 1);
