@@ -150,7 +150,8 @@ sub sql {
 
     $self->{dbh} //= DBI->connect(
         "dbi:Pg:dbname=app;host=$self->{dir};port=$self->{port}", 'postgres',
-        '', { RaiseError => 1, PrintError => 0, AutoInactiveDestroy => 1 });
+        '', { RaiseError => 1, PrintError => 0, PrintWarn => 0,
+              AutoInactiveDestroy => 1 });
 
     my $st = $self->{dbh}->prepare($sql);
     $st->execute(@bind);
