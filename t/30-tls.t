@@ -90,7 +90,7 @@ for my $how (qw/start_tls inband_tls/) {
 
 # --- garbage in place of a handshake -------------------------------------
 
-# nginx does not know what OpenSSL 3.2 and newer say last
+# nginx 1.26 does not know what OpenSSL 3.2 and newer say last
 $n->expect(qr/\[crit\] .*SSL_do_handshake\(\) failed .*record layer failure/);
 
 for my $garbage ("\x16\x03\x01\x00\x05hello", "\x16" . "\xff" x 100,

@@ -51,7 +51,7 @@ my ($n, $cp, $fc) = $t->front(plain => 1, compute => sub {
     $does{$body =~ s/\0//r}->($c);
 });
 
-# of garbage: nginx does not know what OpenSSL 3.2 and newer say last
+# of garbage: nginx 1.26 does not know what OpenSSL 3.2 and newer say last
 $n->expect(qr/\[crit\] .*SSL_read\(\) failed .*record layer failure/);
 
 sub begun {
