@@ -87,7 +87,8 @@ sub salts { my ($n) = @_; map { $_ => salt($n, %{ $who{$_} }) } @who }
 
 # --- the same for ever ---------------------------------------------------
 
-my $n = nginx('');
+# however long it takes: each is asked for once
+my $n = nginx("secret_cache negative=5m;\n");
 my %salt;
 
 for my $name (@who) {
