@@ -138,6 +138,10 @@ neon_traceparent_state(neon_str_t text)
     unsigned        members;
     const uint8_t  *p, *start, *last, *end, *fits;
 
+    if (text.len == 0) {
+        return neon_str(NULL, 0);
+    }
+
     members = 0;
     p = fits = text.data;
     last = p + text.len;
