@@ -134,17 +134,17 @@ sub rounds {
 }
 
 
-# a row of medians, and of the ratio to nginx's proxy_pass within a round
+# a row of medians, and of the ratios to others within a round
 
 sub line {
     my ($title, $format, $v) = @_;
 
-    my @ratio = map { $v->{ours}[$_] / $v->{nginx}[$_] }
-                0 .. $#{ $v->{ours} };
-
     row($title, (map {
         $v->{$_} ? spread($format, @{ $v->{$_} }) : ''
-    } @NeonTest::BenchPeers::names[1 .. 5]), spread('%.2f', @ratio));
+    } @NeonTest::BenchPeers::names[1 .. 5]), map {
+        my $other = $v->{$_};
+        spread('%.2f', map { $v->{ours}[$_] / $other->[$_] } 0 .. $#$other)
+    } qw/nginx pgbouncer/);
 }
 
 
@@ -152,7 +152,7 @@ sub head {
     my ($title, @more) = @_;
 
     heading("$title: median (least-most)", '', 'nginx', 'haproxy', 'pgbouncer',
-            'ours', 'ours, WebSocket', 'ours/nginx', @more);
+            'ours', 'ours, WebSocket', 'ours/nginx', 'ours/pgbouncer', @more);
 }
 
 
@@ -434,8 +434,10 @@ sub rates {
 
         ask($_, 'session 20') for @clients;
 
-        my @workers = map { { worker => $_ } } $peers->{nginx}->workers;
-        my $cpu = sum(map { cpu($_) } @workers);
+        my @workers = $peers->{workers} == 1
+                      ? grep { $_->{worker} } $peer
+                      : map { { worker => $_ } } $peers->{nginx}->workers;
+        my $cpu = sum(0, map { cpu($_) } @workers);
         my $start = time;
 
         print { $_->{in} } "session 200\n" for @clients;
@@ -446,23 +448,32 @@ sub rates {
         }
 
         my $rate = 8 * 200 / (time - $start);
-        $cpu = sum(map { cpu($_) } @workers) - $cpu;
+        $cpu = sum(0, map { cpu($_) } @workers) - $cpu;
         hang_up($_) for @clients;
 
-        return wantarray ? ($rate, 1e6 * $cpu / (8 * 200)) : $rate;
+        return [ $rate, 1e6 * $cpu / (8 * 200) ];
     };
-
-    head('Sessions per second, eight clients at once');
 
     my $peers = peers();
 
     for my $scheme (qw/plain tls/) {
-        line($scheme{$scheme}, '%.0f', rounds($peers, $scheme, sub {
-            scalar $measure->($peers, $_[0], $scheme)
-        }));
+        my $v = rounds($peers, $scheme, sub {
+            $measure->($peers, $_[0], $scheme)
+        });
+
+        for my $name (keys %$v) {
+            $v{rate}{$scheme}{$name} = [ map { $_->[0] } @{ $v->{$name} } ];
+            $v{cpu}{$scheme}{$name} = [ map { $_->[1] } @{ $v->{$name} } ];
+        }
     }
 
     $peers->finish;
+
+    head('Sessions per second, eight clients at once');
+    line($scheme{$_}, '%.0f', $v{rate}{$_}) for qw/plain tls/;
+
+    head('CPU of the proxy per session, eight clients at once, us');
+    line($scheme{$_}, '%.0f', $v{cpu}{$_}) for qw/plain tls/;
 
     heading('The same of ours on all CPUs, which clients and compute share',
             '', '1 worker', '2 workers', 'ratio', '1 worker, CPU, us',
@@ -482,10 +493,10 @@ sub rates {
             for my $n ($round % 2 ? (1, 2) : (2, 1)) {
                 my $peers = $workers{$n};
 
-                my ($rate, $cpu) = $measure->($peers, $peers->peer('ours'),
-                                              $scheme);
-                push @{ $rate{$n} }, $rate;
-                push @{ $cpu{$n} }, $cpu;
+                my $v = $measure->($peers, $peers->peer('ours'), $scheme);
+
+                push @{ $rate{$n} }, $v->[0];
+                push @{ $cpu{$n} }, $v->[1];
             }
         }
 
