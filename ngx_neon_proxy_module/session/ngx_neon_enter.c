@@ -12,7 +12,7 @@
 
 /*
  * Rounds that a compute may ask of a thread of ours, where keys are made of a
- * password: a quarter of a second, and not as many as whoever has a compute
+ * password: less than half a second, and not as many as whoever has a compute
  * wants.
  */
 #define NGX_NEON_ENTER_ITERATIONS  1000000

@@ -149,10 +149,10 @@ sub line {
 
 
 sub head {
-    my ($title, @more) = @_;
+    my ($title) = @_;
 
     heading("$title: median (least-most)", '', 'nginx', 'haproxy', 'pgbouncer',
-            'ours', 'ours, WebSocket', 'ours/nginx', 'ours/pgbouncer', @more);
+            'ours', 'ours, WebSocket', 'ours/nginx', 'ours/pgbouncer');
 }
 
 

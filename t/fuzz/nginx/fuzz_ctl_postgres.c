@@ -53,13 +53,7 @@ typedef struct {
 
 
 static const char  conf[] =
-    "daemon off;\n"
-    "master_process off;\n"
-    "user root;\n"
-    "pid nginx.pid;\n"
-    "error_log alert.log alert;\n"
-    "error_log %s;\n"
-    "events { worker_connections 64; }\n"
+    PLACE_CONF_HEAD
     "neon_proxy main {\n"
     "    zone main 1m;\n"
     "    control_plane postgres://u:p@127.0.0.1:%d/d?sslmode=disable;\n"
@@ -116,18 +110,13 @@ proxy(void)
 static ngx_uint_t
 accept_peer(void)
 {
-    int      fd, on;
+    int      fd;
     peer_t  *p;
 
-    fd = accept4(place.listener, NULL, NULL, SOCK_NONBLOCK);
+    fd = place_accept();
     if (fd == -1) {
         return 0;
     }
-
-    /* else what it sends may arrive later, by the kernel's clock */
-
-    on = 1;
-    (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 
     now = npeers++ % PEERS;
     p = &peers[now];

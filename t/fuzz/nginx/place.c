@@ -24,13 +24,7 @@ place_t  place = { .dir = "/tmp/neon-fuzz-XXXXXX" };
 /* paths are those of the directory, but not those of sockets */
 
 static const char  place_conf[] =
-    "daemon off;\n"
-    "master_process off;\n"
-    "user root;\n"
-    "pid nginx.pid;\n"
-    "error_log alert.log alert;\n"
-    "error_log %s;\n"
-    "events { worker_connections 64; }\n"
+    PLACE_CONF_HEAD
     "neon_proxy main {\n"
     "    zone main 1m;\n"
     "    control_plane static;\n"
@@ -177,6 +171,25 @@ place_log(void)
     log = getenv("NEON_FUZZ_LOG");
 
     return log ? log : "/dev/null info";
+}
+
+
+int
+place_accept(void)
+{
+    int  fd, on;
+
+    fd = accept4(place.listener, NULL, NULL, SOCK_NONBLOCK);
+
+    if (fd != -1) {
+
+        /* else what is sent may arrive later, by the kernel's clock */
+
+        on = 1;
+        (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    }
+
+    return fd;
 }
 
 

@@ -14,6 +14,16 @@
 
 #define PLACE_PASSWORD  "secret"      /* of the role alice */
 
+/* how a configuration begins; %s: place_log() */
+#define PLACE_CONF_HEAD                                                       \
+    "daemon off;\n"                                                           \
+    "master_process off;\n"                                                   \
+    "user root;\n"                                                            \
+    "pid nginx.pid;\n"                                                        \
+    "error_log alert.log alert;\n"                                            \
+    "error_log %s;\n"                                                         \
+    "events { worker_connections 64; }\n"
+
 
 typedef struct {
     char                   dir[32];   /* has the sockets pg, tls and ws */
@@ -33,6 +43,9 @@ void place_make(void);
 
 /* NEON_FUZZ_LOG, or nobody's: what error_log says */
 const char *place_log(void);
+
+/* the next connection to the port, or -1 */
+int place_accept(void);
 
 /* everything, and the server */
 void place_start(void);

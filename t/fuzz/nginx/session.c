@@ -98,10 +98,10 @@ compute(void)
 static ngx_uint_t
 accept_compute(void)
 {
-    int      fd, on;
+    int      fd;
     peer_t  *p;
 
-    fd = accept4(place.listener, NULL, NULL, SOCK_NONBLOCK);
+    fd = place_accept();
     if (fd == -1) {
         return 0;
     }
@@ -110,11 +110,6 @@ accept_compute(void)
 
     server_check(proved || front != SESSION_TCP,
                  "no compute is spoken to before a proof");
-
-    /* else what it sends may arrive later, by the kernel's clock */
-
-    on = 1;
-    (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 
     p = &computes[ncomputes % PEERS];
 
