@@ -87,4 +87,59 @@ for my $how (sort keys %lost) {
 
 is(tcp('inband')->value('select 42'), 42, 'the next client');
 
+
+
+# --- computes that do not end the query ----------------------------------
+
+# by the user, as a query names itself
+my ($stubborn, undef, $fc) = $t->front(plain => 1, compute => sub {
+    my ($c) = @_;
+
+    $c->startup or return;
+    $c->welcome;
+
+    my ($type, $sql) = $c->read_message;
+    $sql =~ s/\0\z//;
+    $c->note(asked => $sql);
+
+    if ($sql eq 'dies') {
+        $c->until_canceled;
+        $c->reset;
+
+    } else {
+        # for as long as the proxy is there
+        $c->read_all;
+    }
+
+    $c->note(over => $sql);
+});
+
+sub over { scalar grep { $_ eq $_[0] } $fc->notes('over') }
+
+for my $how (qw/ignores dies/) {
+    my $cancels = () = $fc->notes('cancel');
+    my $c = $t->enter($stubborn, tls => 'inband');
+
+    $c->send(message('Q', "$how\0"));
+    eventually { grep { $_ eq $how } $fc->notes('asked') } "$how: it runs";
+    $c->abort;
+
+    eventually { over($how) } "a compute that $how: its connection is closed";
+    my $more = (() = $fc->notes('cancel')) - $cancels;
+
+    # 20 ms, 40, 80 ... until connect_timeout, 2 s, is over
+    $how eq 'ignores' ? cmp_ok($more, '>', 1, 'it is asked again')
+                      : cmp_ok($more, '>', 0, 'it was asked');
+    cmp_ok($more, '<', 10, 'and not without end');
+}
+
+# nor does a worker that quits wait for longer
+my $c = $t->enter($stubborn, tls => 'inband');
+my $before = over('ignores');
+$c->send(message('Q', "ignores\0"));
+eventually { (() = $fc->notes('asked')) == 3 } 'quit: it runs';
+$c->abort;
+$stubborn->quit;
+eventually { over('ignores') > $before } 'quit: the connection is closed';
+
 $t->done;

@@ -298,6 +298,13 @@ ngx_neon_relay_up(ngx_neon_session_t *s)
         return ngx_neon_relay_lost(s, s->client);
     }
 
+    /* not before that: with a FIN a pooler forgets the key for a cancel */
+
+    if (s->up.eof && s->up.rest.data == NULL && !s->up.shut && !s->framed) {
+        s->up.shut = 1;
+        ngx_neon_shutdown_write(s->compute);
+    }
+
     return NGX_OK;
 }
 
@@ -395,15 +402,6 @@ ngx_neon_relay_pipe(ngx_neon_session_t *s, ngx_neon_pipe_t *p,
         if (rc != NGX_OK) {
             return rc;
         }
-    }
-
-    /* frames have no half-closed state: see ngx_neon_relay_up() */
-
-    if (p->eof && rest->data == NULL && !p->shut && p == &s->up && !s->framed
-        && !ngx_neon_relay_over(s))
-    {
-        p->shut = 1;
-        ngx_neon_shutdown_write(dst);
     }
 
     return ngx_neon_relay_events(s, p, src, dst);
