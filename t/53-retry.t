@@ -122,7 +122,7 @@ sub at {
 sub enter { $t->enter($n, at(@_)) }
 sub knock { $t->knock($n, at(@_)) }
 sub wakes { scalar(() = $cp->calls('wake')) }
-sub outcome { $_[0]->error ? $_[0]->error->{C} : 'in' }
+sub outcome { $_[0]->error ? $_[0]->error->{C} // '-' : 'in' }
 
 # the control plane is asked anew for each second of failures
 sub wakes_in {
@@ -270,6 +270,19 @@ for my $code (qw/28P01 28000 3D000 3F000 42704 42501 42601 22023 53300 53200
 my $many = 'no more connections allowed (max_client_conn)';
 ($c) = play('pgbouncer is full', 'W', [ [ '08P01', $many ] ], '08P01');
 passed_on('pgbouncer is full', $c, C => '08P01', M => $many);
+
+# whatever a compute leaves out
+for my $case ([ 'no message', C => '08P01' ], [ 'no code', M => 'no' ],
+              [ 'nothing in it' ])
+{
+    my ($what, %fields) = @$case;
+    my $code = $fields{C} // '-';
+
+    $does{B} = sub { $_[0]->startup or return; $_[0]->error(%fields) };
+    play("an error with $what",         'WW',  'BC',      'in');
+    ($c) = play("... twice",            'WW',  'BB',      $code);
+    is_deeply($c->error, \%fields, 'passed on as it is');
+}
 
 # behind AuthenticationOk every error is the user's
 for my $code (qw/57P03 08006 3D000/) {

@@ -47,9 +47,10 @@ ngx_neon_login_failure(neon_pg_error_t *e, ngx_uint_t *again)
         }
     }
 
-    /* pgbouncer is full */
+    /* pgbouncer is full; ngx_strlcasestrn() of nothing reads at NULL */
 
     if (neon_str_eqz(e->sqlstate, "08P01")
+        && e->message.len
         && ngx_strlcasestrn((u_char *) e->message.data,
                             (u_char *) e->message.data + e->message.len,
                             (u_char *) "no more connections allowed", 26)
