@@ -94,6 +94,12 @@ is($startup->{options}, '-c geqo=off -c search_path=a\\ b',
 $startup = named(name => 'the only option', options('endpoint=ep-1'));
 ok(!exists $startup->{options}, 'the compute gets no empty options');
 
+# as a parameter is set there
+for my $form ('-c endpoint=', '-cendpoint=', '--endpoint=', '-c project=') {
+    $startup = named(name => $form, options("-c geqo=off ${form}ep-1"));
+    is($startup->{options}, '-c geqo=off', "$form: no rest of it");
+}
+
 
 # --- foreign names -------------------------------------------------------
 

@@ -148,8 +148,8 @@ neon_pg_options_kind(neon_rd_t *rd, neon_str_t token, neon_pg_option_t *option)
     option->name = neon_str(NULL, 0);
     option->value = token;
 
-    if (neon_pg_options_prefix(&option->value, "endpoint=")
-        || neon_pg_options_prefix(&option->value, "project="))
+    if (neon_pg_options_param(rd, token, "endpoint=", &option->value)
+        || neon_pg_options_param(rd, token, "project=", &option->value))
     {
         return NEON_PG_OPTIONS_ENDPOINT;
     }

@@ -3,9 +3,9 @@
  * does (unescaped ASCII white space; a backslash takes the next byte as it
  * is), our own tokens found and taken out.  Escapes are left as they are.
  *
- * Ours:   endpoint=NAME   project=NAME (deprecated)   neon_KEY:VALUE
- *         [-c] traceparent=VALUE   -ctraceparent=VALUE   --traceparent=VALUE
- *         and tracestate= in the same forms
+ * Ours:   [-c] endpoint=NAME   -cendpoint=NAME   --endpoint=NAME
+ *         and project= (deprecated), traceparent=, tracestate= in these forms
+ *         neon_KEY:VALUE
  *
  * SPDX-License-Identifier: Apache-2.0
  */
