@@ -355,6 +355,8 @@ $c = enter($ep);
 cmp_ok(time - $start, '>=', 0.69, 'a compute that does not come up: held');
 is($c->error_text, '57P03 the endpoint did not become ready in time',
    'and then told so');
+like($n->log, qr/\(wake_timeout, SQLSTATE 57P03\): compute says that it is/,
+     'the log: what it waited for');
 cmp_ok($fc->connections, '>', 2, 'it was tried meanwhile');
 
 
