@@ -544,6 +544,19 @@ play_compute(operation_e op, neon_rd_t *rd)
 }
 
 
+static void
+hang_up_computes(void)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < ngx_min(ncomputes, PEERS); i++) {
+        peer_hang_up(&computes[i]);
+    }
+
+    ncomputes = 0;
+}
+
+
 /* everybody has gone: nginx has to see that, at the latest with time */
 
 static void
@@ -554,20 +567,14 @@ finish(ngx_uint_t connections)
     peer_hang_up(&client);
     peer_hang_up(&canceler);
 
-    for (i = 0; i < ngx_min(ncomputes, PEERS); i++) {
-        peer_hang_up(&computes[i]);
-    }
-
     for (i = 0; i < 100; i++) {
+        hang_up_computes();
         run();
 
         if (ngx_cycle->free_connection_n == connections) {
+            hang_up_computes();
             place_check();
             return;
-        }
-
-        for (ncomputes = 0; accept_compute(); /* void */ ) {
-            peer_hang_up(&computes[ncomputes - 1]);
         }
 
         server_later(5000);
@@ -586,7 +593,6 @@ session_play(session_front_e on, const uint8_t *data, size_t size)
     ngx_uint_t    n, connections;
 
     front = on;
-    ncomputes = 0;
     proved = 0;
     connections = ngx_cycle->free_connection_n;
 
