@@ -368,6 +368,11 @@ for my $case (
       qr/another directive that serves/ ],
     [ 'proxy_pass', 'proxy_pass 127.0.0.1:1; neon_proxy_pass main;',
       qr/cannot be used where another/ ],
+    [ 'listen udp', "listen 127.0.0.1:$own udp; neon_proxy_pass main;",
+      qr/"listen ... udp" is in a server with "neon_proxy_pass".*conf:\d+$/m ],
+    [ 'listen udp for management',
+      "listen 127.0.0.1:$own udp; neon_proxy_manage main;",
+      qr/"listen ... udp" is in a server with "neon_proxy_manage"/ ],
     [ 'a variable', 'neon_proxy_pass $near;', qr/\$near/ ])
 {
     my ($name, $text, $like) = @$case;
@@ -378,5 +383,10 @@ for my $case (
     ok($rc != 0, "$name: refused");
     like($says, $like, "$name: and why");
 }
+
+is(($t->nginx_test(main => $main, stream => <<"END"))[0], 0, 'UDP beside us');
+server { listen 127.0.0.1:$own; neon_proxy_pass main; }
+server { listen 127.0.0.1:$own udp; return ""; }
+END
 
 $t->done;

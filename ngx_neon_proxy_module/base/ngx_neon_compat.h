@@ -31,6 +31,11 @@
 #endif
 
 
+/* Since 1.25.5 servers share a port by name, as in http. */
+
+#define NGX_NEON_STREAM_VIRTUAL_SERVERS  (nginx_version >= 1025005)
+
+
 /* Before 1.23.2 the core drops the TLVs of a PROXY header. */
 
 #define NGX_NEON_PROXY_PROTOCOL_TLVS   (nginx_version >= 1023002)

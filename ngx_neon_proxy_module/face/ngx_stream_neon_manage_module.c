@@ -12,6 +12,7 @@
 #include "ngx_neon_manage.h"
 #include "ngx_neon_proxy_module.h"
 #include "ngx_neon_tls.h"
+#include "ngx_stream_neon_server.h"
 #include "ngx_stream_neon_ssl.h"
 
 
@@ -86,12 +87,10 @@ ngx_stream_neon_manage_handler(ngx_stream_session_t *ss)
 
     c = ss->connection;
 
-    if (c->type != SOCK_STREAM || (c->buffer && c->buffer->pos
-                                                != c->buffer->last))
-    {
+    if (c->buffer && c->buffer->pos != c->buffer->last) {
         ngx_log_error(NGX_LOG_ERR, c->log, 0,
-                      "neon_proxy_manage serves neither UDP nor connections"
-                      " that were preread");
+                      "neon_proxy_manage does not serve connections that were"
+                      " preread");
         ngx_stream_finalize_session(ss, NGX_STREAM_INTERNAL_SERVER_ERROR);
         return;
     }
@@ -285,11 +284,11 @@ ngx_stream_neon_manage_init(ngx_conf_t *cf)
             continue;
         }
 
-        if (cscfp[i]->handler != ngx_stream_neon_manage_handler) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "\"neon_proxy_manage\" and another directive that"
-                          " serves the connection are in one server in %s:%ui",
-                          nmcf->place.file, nmcf->place.line);
+        if (ngx_stream_neon_server_check(cf, cscfp[i],
+                                         ngx_stream_neon_manage_handler,
+                                         "neon_proxy_manage", &nmcf->place)
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
 

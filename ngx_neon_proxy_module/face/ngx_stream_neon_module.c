@@ -13,6 +13,7 @@
 #include "ngx_neon_tls.h"
 #include "ngx_neon_variables.h"
 #include "ngx_neon_vpc.h"
+#include "ngx_stream_neon_server.h"
 #include "ngx_stream_neon_ssl.h"
 
 
@@ -123,13 +124,6 @@ ngx_stream_neon_handler(ngx_stream_session_t *ss)
     ngx_neon_stream_ssl_conf_t  *sslcf;
 
     c = ss->connection;
-
-    if (c->type != SOCK_STREAM) {
-        ngx_log_error(NGX_LOG_ERR, c->log, 0,
-                      "neon_proxy_pass does not serve UDP");
-        ngx_stream_finalize_session(ss, NGX_STREAM_BAD_REQUEST);
-        return;
-    }
 
     if (c->buffer && c->buffer->pos != c->buffer->last) {
 
@@ -451,21 +445,20 @@ ngx_stream_neon_init(ngx_conf_t *cf)
         ctx = cscfp[i]->ctx;
         nscf = ctx->srv_conf[ngx_stream_neon_module.ctx_index];
 
-        if (nscf->conf && cscfp[i]->handler != ngx_stream_neon_handler) {
+        if (nscf->conf == NULL) {
+            continue;
+        }
 
-            /* the other one would pass clients on unauthenticated */
-
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "\"neon_proxy_pass\" and another directive that"
-                          " serves the connection are in one server in %s:%ui",
-                          nscf->place.file, nscf->place.line);
+        if (ngx_stream_neon_server_check(cf, cscfp[i], ngx_stream_neon_handler,
+                                         "neon_proxy_pass", &nscf->place)
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
 
-        if (nscf->conf
-            && ngx_stream_neon_init_ssl(cf, nscf,
+        if (ngx_stream_neon_init_ssl(cf, nscf,
                            ctx->srv_conf[ngx_stream_ssl_module.ctx_index])
-               != NGX_OK)
+            != NGX_OK)
         {
             return NGX_ERROR;
         }
