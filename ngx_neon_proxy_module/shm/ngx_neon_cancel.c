@@ -60,6 +60,9 @@ ngx_neon_cancel_add(ngx_neon_conf_t *conf, ngx_neon_cancel_key_t *key,
         return NGX_ERROR;
     }
 
+    /* clients take it for a process id, and print it: a positive int32 */
+    key->pid = key->pid % INT32_MAX + 1;
+
     hash = ngx_neon_cancel_hash(zone, key->pid, neon_str(key->key, key->len),
                                 link);
 

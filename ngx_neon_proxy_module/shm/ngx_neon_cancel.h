@@ -25,7 +25,7 @@
 /* what a client gets in BackendKeyData: all of it from a CSPRNG */
 
 typedef struct {
-    uint32_t                pid;
+    uint32_t                pid;              /* 1 .. INT32_MAX */
     ngx_uint_t              len;              /* 4 or 32 */
     u_char                  key[NGX_NEON_CANCEL_KEY_3_2];
 } ngx_neon_cancel_key_t;

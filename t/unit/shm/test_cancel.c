@@ -252,6 +252,8 @@ test_keys_differ(void **state)
                                              NULL, 0, &handles[i]),
                          NGX_OK);
 
+        assert_in_range(keys[i].pid, 1, INT32_MAX);
+
         for (j = 0; j < i; j++) {
             assert_true(keys[i].pid != keys[j].pid
                         || memcmp(keys[i].key, keys[j].key, 4) != 0);
