@@ -56,4 +56,10 @@ $c = $t->client(port => $required->plain_port);
 $c->send($startup);
 is($c->only_error, '28000', 'tls_required on, server without certificate');
 
+$c = $t->client(port => $required->plain_port);
+$c->send(ssl_request);
+is($c->read_n(1), 'N', 'it has no TLS');
+$c->send($startup);
+is($c->only_error, '28000', 'but goes on without it for nobody');
+
 $t->done;

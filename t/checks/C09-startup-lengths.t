@@ -54,15 +54,16 @@ sub alive {
 for my $length (0, 1, 3, 4, 7, 10009, 10010, 2 ** 16, 2 ** 24, 2 ** 31 - 1,
                 2 ** 31, 2 ** 32 - 8, 2 ** 32 - 1)
 {
-    # more bytes follow than any answer needs to wait for
-    is(answer(pack('N', $length) . $v3 . 'x' x 64), '08P01',
-       "length $length");
+    my $packet = pack('N', $length) . $v3 . 'x' x 64;
+
+    is(answer($packet), '08P01', "length $length");
+    is(answer(substr $packet, 0, 4), '08P01', "length $length, and no more");
 }
 
 alive('lengths');
 
 is(answer(pack('N', 8) . $v3), '08P01', 'length 8: not even a terminator');
-is(answer(packet($v3 . "\0")), '28000', 'length 9: no user');
+is(answer(packet($v3 . "\0")), '28000', 'length 9: no parameters');
 
 
 # --- the parameters ------------------------------------------------------
@@ -70,6 +71,7 @@ is(answer(packet($v3 . "\0")), '28000', 'length 9: no user');
 my %packets = (
     'no terminator'            => "user\0alice\0",
     'no NUL at all'            => 'useralice',
+    'another byte for the NUL' => "user\0alice\0x",
     'a name without value'     => "user\0alice\0database\0\0",
     'bytes behind the end'     => "user\0alice\0\0more",
     'an empty name'            => "user\0alice\0\0value\0\0",
@@ -82,8 +84,14 @@ for my $name (sort keys %packets) {
     is($code, '08P01', $name);
 }
 
-is(answer(packet($v3 . "user\0\0\0")), '28000', 'an empty user');
-is(answer(packet($v3 . "database\0app\0\0")), '28000', 'no user');
+# nothing else is missing
+for my $user ([ 'an empty user' => "user\0\0" ], [ 'no user' => '' ]) {
+    my $c = $t->client(port => $n->plain_port);
+
+    $c->send(packet("${v3}options\0endpoint=ep-1\0$user->[1]\0"));
+    is($c->authenticate->error_text, '28000 no PostgreSQL user name specified'
+       . ' in startup packet', $user->[0]);
+}
 
 alive('parameters');
 
@@ -163,11 +171,16 @@ $t->served('pipelined', $c);
 
 my $seen = $fc->connections;
 
-$c = $t->client(port => $n->plain_port);
-$c->send(startup_packet([ user => 'alice', options => 'endpoint=ep-1' ])
-         . message('Q', "select 1\0"));
-is(unpack('N', $c->read_message->{body}), 10, 'a query: asked for a proof');
-is($c->only_error, '08P01', 'a query is none');
+for my $body ("select 1\0", "SCRAM-SHA-256\0" . pack('N', length $first)
+                            . $first)
+{
+    $c = $t->client(port => $n->plain_port);
+    $c->send(startup_packet([ user => 'alice', options => 'endpoint=ep-1' ])
+             . message('Q', $body));
+    is(unpack('N', $c->read_message->{body}), 10, 'a query: asked for a proof');
+    is($c->only_error, '08P01', 'a query is none');
+}
+
 is($fc->connections, $seen, 'and reaches no compute');
 
 $t->done;
