@@ -2,7 +2,8 @@
 
 # A resumed TLS session is no way around anything: the name, the proof and the
 # channel binding are those of this connection, and a session of a server that
-# asks for no certificate opens none that does (nginx CVE-2025-23419).
+# asks for no certificate opens none that does, nor one that asks for those of
+# another authority (nginx CVE-2025-23419).
 
 use lib 't/lib';
 use NeonTest;
@@ -48,9 +49,10 @@ for my $max (0x0303, 0x0304) {
 # one cache and one ticket key for both, as a careless configuration has it
 
 my $certs = $t->certs;
-my ($open, $closed) = map { $t->port } 1, 2;
+my ($open, $closed, $other) = map { $t->port } 1 .. 3;
 
 NeonTest::Certs::client($t->dir, 'ca', 'alice');
+NeonTest::Certs::client($t->dir, 'nobody', 'mallory');
 spew($t->dir . '/ticket.key', NeonTest::Scram::random(80));
 
 my $tls = "ssl_certificate $certs/db.crt; ssl_certificate_key $certs/db.key;";
@@ -69,6 +71,14 @@ server {
     listen 127.0.0.1:$closed;
     $tls
     ssl_client_certificate $certs/ca.crt;
+    ssl_verify_client on;
+    neon_proxy_pass main;
+}
+
+server {
+    listen 127.0.0.1:$other;
+    $tls
+    ssl_client_certificate $certs/nobody.crt;
     ssl_verify_client on;
     neon_proxy_pass main;
 }
@@ -106,6 +116,13 @@ for my $max (0x0303, 0x0304) {
     is($out, 'in', "$version: with a certificate");
     is((outcome($closed, @mine, session => $session))[0], 'in',
        "$version: and again");
+
+    is((outcome($other, max => $max, cert => $t->dir . '/mallory'))[0], 'in',
+       "$version: another authority");
+    isnt((outcome($other, @mine))[0], 'in',
+         "$version: a certificate of the first is none of its");
+    isnt((outcome($other, @mine, session => $session))[0], 'in',
+         "$version: nor with a session of it");
 }
 
 $t->done;

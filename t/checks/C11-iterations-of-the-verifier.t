@@ -26,6 +26,17 @@ for my $role (sort keys %odd) {
 $n->set(main => $t->static($pg, sort keys %odd));
 ok($n->reload, 'roles with odd verifiers');
 
+my @clear = (sni => undef);
+
+# by the proxy: what the compute says has the place in its source
+
+sub refused {
+    my ($name, @login) = @_;
+
+    my $e = $t->enter($n, @login)->error;
+    is(join(' ', $e->{C}, $e->{R} // 'here'), '28P01 here', $name);
+}
+
 for my $role (sort keys %odd) {
     my $c = $t->enter($n, user => $role);
 
@@ -37,8 +48,18 @@ for my $role (sort keys %odd) {
     is($c->value('select current_user'), $role, "$role: at the compute");
     $c->close;
 
-    $c = $t->enter($n, user => $role, password => 'wrong');
-    is($c->error && $c->error->{C}, '28P01', "$role: a wrong password");
+    refused("$role: a wrong password", user => $role, password => 'wrong');
+
+    # a password in clear is put through them; the second time not all of them
+    for my $time (1, 2) {
+        $c = $t->enter($n, user => $role, @clear, password =>
+                       'endpoint=ep-1;pw');
+        is($c->value('select current_user'), $role, "$role: in clear, $time");
+        $c->close;
+    }
+
+    refused("$role: a wrong one in clear", user => $role, @clear,
+            password => 'endpoint=ep-1;wrong');
 }
 
 my $r = $t->psql('select current_user', port => $n->port, user => 'many',
