@@ -9,6 +9,7 @@ use NeonTest::Wire;
 
 my $t = NeonTest->new;
 my $behaviour = $t->dir . '/behaviour';
+my $half = $t->dir . '/half';
 my $ready = message('Z', 'I');
 
 sub key { message('K', pack('N', 1) . 'k' x $_[0]) }
@@ -41,22 +42,53 @@ my %does = (
         $c->auth(0);
         $c->dribble(status(late => 'v' x 60_000) . key(256) . $ready, 9000);
     },
+    (map { my $size = $_;
+           "no: a key of $size bytes" => sub { $_[0]->welcome(key =>
+                                                              'k' x $size) } }
+         0, 3, 257, 1000),
+
+    # lost half-way; what the next one says is all that counts
+    'no key, half of another' => sub {
+        my ($c) = @_;
+
+        if (-e $half) {
+            unlink $half;
+            $c->auth(0);
+            $c->send(key(4) . status(half => 'value'));
+            return;
+        }
+
+        $c->welcome(nokey => 1);
+        $c->serve;
+    },
 );
 
-my ($n, $cp, $fc) = $t->front(compute => sub {
+my ($n, $cp, $fc) = $t->front(main => <<'END', compute => sub {
+connect_retry attempts=3 base=1ms factor=1;
+END
     my ($c) = @_;
     my $what = slurp $behaviour;
 
     $c->startup or return;
     $does{$what}->($c);
-    $c->serve;
+    $c->serve if $what !~ /half/;
 });
+
+# the zone keeps these behind the key of the compute
+$cp->rules('ep-1', allowed_ips => [ map { "127.0.0.$_" } 1 .. 9 ]);
 
 for my $what (sort keys %does) {
     spew($behaviour, $what);
+    spew($half, '');
 
     my $c = $t->enter($n);
     my %p = %{ $c->{params} };
+
+    if ($what =~ /^no: (.*)/) {
+        like($c->error_text, qr/^08006 .*: malformed message$/, "$1: refused");
+        next;
+    }
+
     my $late = $what =~ /60 kB/ ? 'v' x 60_000 : 'value';
 
     ok($p{late} eq $late, "$what: the parameter") if $what =~ /late|twice|kB/;
@@ -65,9 +97,12 @@ for my $what (sort keys %does) {
         if $what =~ /byte|pieces|no key|bytes$/;
 
     # without a key there is nothing that could be canceled
-    is($c->{key}, undef, "$what: none is made up") if $what =~ /no key|nothing/;
-    is(length($c->{key} // ''), 4, "$what: ours has 4 bytes")
-        if $what !~ /no key|nothing/;
+    my $keys = $what =~ /no key|nothing/ ? 0 : 1;
+    is(scalar(grep { $_->{type} eq 'K' } @{ $c->{messages} }), $keys,
+       "$what: keys");
+    is($c->{key}, undef, "$what: none is made up") if !$keys;
+    is(length($c->{key} // ''), 4, "$what: ours has 4 bytes") if $keys;
+    is($p{half}, undef, "$what: nothing of the lost one") if $what =~ /half/;
 
     if ($what =~ /^a key of (\d+)/) {
         my $k = $t->client(port => $n->port);
@@ -76,6 +111,11 @@ for my $what (sort keys %does) {
         $k->read_all;
         is_deeply(($fc->notes('cancel'))[-1], [ 4711, unpack 'H*', 'k' x $1 ],
                   "$what: whole in a cancel request");
+    }
+
+    if ($what eq 'late') {
+        my $m = $c->read_message;
+        is($m->{type} . $m->{body}, "Slater\0value\0", 'later than late');
     }
 
     $t->served($what, $c);

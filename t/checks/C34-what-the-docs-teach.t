@@ -22,14 +22,17 @@ cmp_ok($blocks, '>=', 3, 'the README has examples');
 cmp_ok(scalar @examples, '>=', 4, 'and conf/');
 
 for my $name (sort keys %config) {
-    my $text = $config{$name} =~ s/#.*//gr;
+    my $text = $config{$name};
 
     # parameters of a query are none of nginx's
-    $text =~ s/^\s*\w+_query\s+"[^"]*";//mg;
+    $text =~ s/^[#\s]*\w+_query\s+"[^"]*";//mg;
 
     isnt($text, '', "$name: there");
-    unlike($text, qr/\$\d/, "$name: no unnamed capture");
-    unlike($text, qr/^\s*(?:slice|rewrite|perl|mp4|dav_methods)\b/m,
+
+    # in comments neither: they are made to be used
+    unlike($text, qr/\$\d/, "$name: no capture by its number");
+    unlike($text, qr/~\S*\((?!\?)/, "$name: none without a name");
+    unlike($text, qr/(?:^|[#;{}])\s*(?:slice|rewrite|perl|mp4|dav_methods)\s/m,
            "$name: none of the modules concerned");
 }
 
