@@ -121,6 +121,9 @@ is(forwarded(@$listed{qw/pid key/}), 1, 'from its own');
 $_->close for $c, $other, $new, $listed;
 eventually { forwarded($pid, $key) == 0 } 'it dies with its session';
 
+# the worker of this one is there still
+eventually { forwarded(@$listed{qw/pid key/}) == 0 } 'not with its worker';
+
 
 # --- asleep --------------------------------------------------------------
 
