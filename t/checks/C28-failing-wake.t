@@ -9,13 +9,15 @@ use NeonTest;
 use NeonTest::ControlPlane;
 use NeonTest::Wire;
 
+use Time::HiRes qw/time/;
+
 my $t = NeonTest->new;
 my $port = $t->port;
 my $class = 'NeonTest::ControlPlane';
 
 my ($n, $cp, $fc) = $t->front(
     cache => 1, workers => 2, port => $port,
-    main => "wake_retry attempts=3 base=50ms factor=2;\n"
+    main => "wake_retry attempts=3 base=200ms factor=4;\n"
             . "control_plane_timeout request=2m;\nwake_timeout 3m;\n",
     stream => "server { listen 127.0.0.1:$port reuseport;"
               . ' neon_proxy_pass main; }');
@@ -69,8 +71,14 @@ for my $case (@failure) {
 
     my @waiting = map { $t->knock($n, at($endpoint)) } 1 .. 40;
 
+    my $begun = time;
+
     $cp->{process}->release;
     $_->authenticate for @waiting;
+
+    # half of 200 ms at least, and half of four times that
+    cmp_ok(time - $begun, '>=', 0.45, "$what: pauses, and longer ones")
+        if $most > 1;
 
     my %told = map { $_->error ? $_->error_text : 'in' => 1 } @waiting;
     my @told = keys %told;
