@@ -152,6 +152,9 @@ for my $pair ([ qw/alice bob/ ], [ qw/bob alice/ ], [ qw/alice alice/ ]) {
     $c->close;
 }
 
+$t->served('options twice: the last ones', $t->enter($n, tls => 'none',
+    params => [ options => 'endpoint=ep-9', options => 'endpoint=ep-1' ]));
+
 
 # --- pipelined -----------------------------------------------------------
 

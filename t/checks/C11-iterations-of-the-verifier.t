@@ -14,17 +14,37 @@ my $n = $t->nginx(main => $t->static($pg));
 # a PostgreSQL that has them too, as the compute
 my %odd = (
     one => { iterations => 1 }, odd => { iterations => 1234 },
-    many => { iterations => 20_000 }, short => { salt => 's' },
+    many => { iterations => 70_000 }, short => { salt => 's' },
     long => { salt => 'L' x 64 }, binary => { salt => "\0\xff" x 8 },
 );
 
+my $cp = $t->control_plane(cache => 1);
+
 for my $role (sort keys %odd) {
     my $verifier = NeonTest::Scram::verifier('pw', %{ $odd{$role} });
+
     $pg->sql("create role $role login password '$verifier'");
+    $cp->role('ep-1', $role => $verifier);
 }
 
 $n->set(main => $t->static($pg, sort keys %odd));
 ok($n->reload, 'roles with odd verifiers');
+
+# through the cache too
+$cp->endpoint('ep-1', address => $pg->address);
+
+my $cached = $t->nginx(main => $cp->directives);
+
+for my $role (sort keys %odd) {
+    for my $time (1, 2) {
+        my $c = $t->enter($cached, user => $role);
+
+        is($c->value('select current_user'), $role, "$role: by HTTP, $time");
+        $c->close;
+    }
+}
+
+is(scalar(() = $cp->calls('access')), keys %odd, 'each was asked for once');
 
 my @clear = (sni => undef);
 
