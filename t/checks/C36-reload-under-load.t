@@ -40,8 +40,7 @@ sub enter {
 
 # --- reloads -------------------------------------------------------------
 
-my $old = enter();
-my $busy = enter();
+my ($old, $idle, $busy) = map { enter() } 1 .. 3;
 
 $old->query('begin; create temp table x as select 42 as n');
 $busy->send(message('Q', "select pg_sleep(1), 'slept'\0"));
@@ -61,7 +60,8 @@ is(scalar @failed, 0, 'none failed') or diag explain [ @failed[0 .. 4] ];
 is($busy->result->{rows}[0][1], 'slept', 'a query from before ends well');
 is($old->value('select n from x'), 42, 'a session from before is there');
 is($old->{ready}, 'T', 'in its transaction');
-$_->close for $old, $busy;
+is($idle->value('select 42'), 42, 'and one that was idle all the time');
+$_->close for $old, $idle, $busy;
 
 
 # --- worker_shutdown_timeout ---------------------------------------------
@@ -70,8 +70,16 @@ $n->set(globals => 'worker_shutdown_timeout 500ms;');
 ok($n->reload, 'reload with a time');
 
 my %c = (idle => enter(), busy => enter());
+my $flood = enter();
+
 $c{busy}->send(message('Q', "select pg_sleep(60)\0"));
+$flood->send(message('Q', "select repeat('x', 10000), generate_series(1, 1e9)"
+                          . "\0"));
 $n->signal('QUIT');
+
+my $m;
+1 while ($m = $flood->read_message) && $m->{type} =~ /[TD]/;
+is($m && error_fields($m->{body})->{C}, '57P01', 'rows: whole ones, then told');
 
 for my $name (sort keys %c) {
     is($c{$name}->only_error, '57P01', "$name: told, and nothing else");
