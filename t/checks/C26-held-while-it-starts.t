@@ -101,8 +101,13 @@ my $last = $t->fake_compute(sub {
     return if $c->{n} == 2;
     $c->startup or return;
     return if $c->{n} == 3;
-    return $c->error(S => 'FATAL', C => '57P03', M => 'starting up')
+
+    # lost in its SCRAM; the one that is there in the end asks for none
+    return $c->scram($t->{verifier}, first => sub { die "lost\n" })
         if $c->{n} == 4;
+
+    return $c->error(S => 'FATAL', C => '57P03', M => 'starting up')
+        if $c->{n} == 5;
     $c->welcome;
     $c->serve;
 });
