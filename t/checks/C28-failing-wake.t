@@ -76,7 +76,7 @@ for my $case (@failure) {
     $cp->{process}->release;
     $_->authenticate for @waiting;
 
-    # half of 200 ms at least, and half of four times that
+    # half of 200 ms, and of four times that, at least
     cmp_ok(time - $begun, '>=', 0.45, "$what: pauses, and longer ones")
         if $most > 1;
 
@@ -91,6 +91,43 @@ for my $case (@failure) {
 
 $cp->always(wake => undef);
 $t->served('then it comes up', $t->enter($n, at('ep-f1')));
+
+
+# --- pauses --------------------------------------------------------------
+
+# from the half to the whole of what is configured, at random
+my @pauses = $n->log =~ /next try in (\d+) ms/g;
+
+is(scalar @pauses, 4, 'two pauses, twice');
+like("@pauses[0, 2]", qr/^(?:1\d\d|200) (?:1\d\d|200)$/, 'the first');
+like("@pauses[1, 3]", qr/^(?:[4-7]\d\d|800) (?:[4-7]\d\d|800)$/,
+     'the second is longer');
+isnt("@pauses", '200 800 200 800', 'all are not the same');
+
+# they grow up to ten seconds
+exists_(qw/ep-p1 ep-p2/);
+$cp->always(wake => $failure[0][2]);
+
+my $slow = $t->nginx(main => $cp->directives . <<'END');
+wake_retry attempts=3 base=1m;
+connect_retry attempts=3 base=200ms factor=4;
+wake_timeout 10m;
+END
+my $c = $t->knock($slow, sni => 'ep-p1.db.example.com');
+
+eventually { $slow->log =~ /next try in (?:[5-9]\d{3}|10000) ms/ }
+    'a pause of ten seconds at most';
+$c->abort;
+$cp->always(wake => undef);
+
+# nobody listens
+$cp->endpoint('ep-p2', address => '127.0.0.1:' . $t->port);
+
+my $begun = time;
+
+like($t->enter($slow, sni => 'ep-p2.db.example.com')->error_text, qr/^08006 /,
+     'a compute that nobody can reach');
+cmp_ok(time - $begun, '>=', 0.45, 'pauses of that, too');
 
 
 # --- hangs ---------------------------------------------------------------
