@@ -66,8 +66,8 @@ for my $case ([ 3 << 16, 4 ], [ 3 << 16 | 2, 32 ]) {
     }
 
     is(keys %seen, 50, "$size: each session has its own");
-    is(unpack('H*', $ones & $zeros), 'ff' x (4 + $size),
-       "$size: every bit is random");
+    is(unpack('H*', $ones & $zeros), '7f' . 'ff' x (3 + $size),
+       "$size: every bit is random, but the pid's sign");
 }
 
 
