@@ -21,7 +21,8 @@ FUZZ_SAN  := -g -O1 -fno-omit-frame-pointer -DNGX_DEBUG_PALLOC=1 \
 # t/fuzz/nginx/server.c: time, chance and threads
 FUZZ_WRAP := $(addprefix -Wl$(comma)--wrap=,ngx_single_process_cycle \
                  ngx_time_update ngx_thread_task_post ngx_neon_usec \
-                 neon_random epoll_wait)
+                 neon_random epoll_wait ngx_palloc ngx_pnalloc ngx_pcalloc \
+                 ngx_alloc ngx_create_pool ngx_slab_alloc_locked)
 
 .PHONY: fuzz fuzz-wire fuzz-build
 .SECONDARY: $(FUZZ_OBJS) $(addprefix $(FUZZ_DIR)/,core.o peer.o place.o \

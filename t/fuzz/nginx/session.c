@@ -60,6 +60,7 @@ typedef enum {
     COMPUTE_SHUT,
     COMPUTE_RESET,
     LATER,                            /* the power of two, in milliseconds */
+    NO_MEMORY,                        /* which allocation fails */
     OPERATIONS_END
 } operation_e;
 
@@ -606,6 +607,9 @@ session_play(session_front_e on, const uint8_t *data, size_t size)
 
         if (op == LATER) {
             server_later((ngx_msec_t) 1 << (neon_rd_u8(&rd) % 18));
+
+        } else if (op == NO_MEMORY) {
+            server_fail(neon_rd_u8(&rd));
 
         } else if (op < COMPUTE_BYTES) {
             play_client(op, &rd);
