@@ -21,11 +21,14 @@ FUZZ_SAN  := -g -O1 -fno-omit-frame-pointer -DNGX_DEBUG_PALLOC=1 \
 # t/fuzz/nginx/server.c: time, chance and threads
 FUZZ_WRAP := $(addprefix -Wl$(comma)--wrap=,ngx_single_process_cycle \
                  ngx_time_update ngx_thread_task_post ngx_neon_usec \
-                 neon_random epoll_wait ngx_palloc ngx_pnalloc ngx_pcalloc \
+                 neon_random epoll_wait)
+
+# t/fuzz/nginx/lack.c: memory
+FUZZ_LACK := $(addprefix -Wl$(comma)--wrap=,ngx_palloc ngx_pnalloc ngx_pcalloc \
                  ngx_alloc ngx_create_pool ngx_slab_alloc_locked)
 
 .PHONY: fuzz fuzz-wire fuzz-build
-.SECONDARY: $(FUZZ_OBJS) $(addprefix $(FUZZ_DIR)/,core.o peer.o place.o \
+.SECONDARY: $(FUZZ_OBJS) $(addprefix $(FUZZ_DIR)/,core.o lack.o peer.o place.o \
     server.o session.o tls.o)
 
 fuzz: $(FUZZERS)          ## every fuzz target, FUZZ_TIME seconds in all
@@ -61,14 +64,15 @@ $(FUZZ_DIR)/%.o: t/fuzz/nginx/%.c $(FUZZ_NGX)/nginx.a \
 $(addprefix $(FUZZ_DIR)/fuzz_,session tls websocket): $(FUZZ_DIR)/session.o
 
 $(addprefix $(FUZZ_DIR)/fuzz_,ctl_postgres session tls websocket): \
-    $(FUZZ_DIR)/%: $(addprefix $(FUZZ_DIR)/,%.o peer.o place.o server.o tls.o)
+    $(FUZZ_DIR)/%: $(addprefix $(FUZZ_DIR)/,%.o lack.o peer.o place.o server.o \
+        tls.o)
 	@echo "  $(CLANG) $(notdir $@)"
-	@$(CLANG) $(FUZZ_SAN) -fsanitize=fuzzer $(FUZZ_WRAP) -o $@ $^ \
-	    $(FUZZ_NGX)/nginx.a $$(cat $(FUZZ_NGX)/libs)
+	@$(CLANG) $(FUZZ_SAN) -fsanitize=fuzzer $(FUZZ_WRAP) $(FUZZ_LACK) \
+	    -o $@ $^ $(FUZZ_NGX)/nginx.a $$(cat $(FUZZ_NGX)/libs)
 
-$(FUZZ_DIR)/%: $(FUZZ_DIR)/%.o $(FUZZ_DIR)/core.o
+$(FUZZ_DIR)/%: $(FUZZ_DIR)/%.o $(FUZZ_DIR)/core.o $(FUZZ_DIR)/lack.o
 	@echo "  $(CLANG) $(notdir $@)"
-	@$(CLANG) $(FUZZ_SAN) -fsanitize=fuzzer -o $@ $^ \
+	@$(CLANG) $(FUZZ_SAN) -fsanitize=fuzzer $(FUZZ_LACK) -o $@ $^ \
 	    $(FUZZ_NGX)/nginx.a $$(cat $(FUZZ_NGX)/libs)
 
 $(FUZZ_DIR):

@@ -9,6 +9,8 @@
 
 #include <yajl/yajl_parse.h>
 
+#include "ngx_neon_yajl.h"
+
 
 typedef enum {
     NGX_NEON_CTL_JSON_OBJECT = 0,
@@ -41,6 +43,7 @@ typedef struct {
 
 typedef struct {
     ngx_neon_ctl_json_t       *json;
+    ngx_str_t                 *text;
     ngx_pool_t                *pool;
     const char                *err;
     ngx_uint_t                 depth;
@@ -51,6 +54,7 @@ typedef struct {
 
 static ngx_int_t ngx_neon_ctl_json_document(ngx_neon_ctl_json_t *json,
     ngx_str_t *text, ngx_pool_t *pool, ngx_int_t root, const char **err);
+static ngx_int_t ngx_neon_ctl_json_run(yajl_alloc_funcs *funcs, void *data);
 static int ngx_neon_ctl_json_open(ngx_neon_ctl_json_ctx_t *ctx,
     ngx_neon_ctl_json_type_e type);
 static int ngx_neon_ctl_json_type(ngx_neon_ctl_json_ctx_t *ctx,
@@ -276,38 +280,47 @@ static ngx_int_t
 ngx_neon_ctl_json_document(ngx_neon_ctl_json_t *json, ngx_str_t *text,
     ngx_pool_t *pool, ngx_int_t root, const char **err)
 {
-    yajl_handle              handle;
-    yajl_status              status;
+    ngx_int_t                rc;
     ngx_neon_ctl_json_ctx_t  ctx;
 
     ngx_memzero(json, sizeof(ngx_neon_ctl_json_t));
     json->public_access = 1;
 
     ctx.json = json;
+    ctx.text = text;
     ctx.pool = pool;
     ctx.err = NULL;
     ctx.depth = 0;
     ctx.field = root;
 
-    handle = yajl_alloc(&ngx_neon_ctl_json_callbacks, NULL, &ctx);
-    if (handle == NULL) {
-        *err = "no memory";
+    rc = ngx_neon_yajl_run(ngx_neon_ctl_json_run, &ctx, pool->log);
+
+    if (rc != NGX_OK) {
+        *err = (rc == NGX_ABORT) ? "no memory" : ctx.err;
         return NGX_ERROR;
     }
 
-    status = yajl_parse(handle, text->data, text->len);
+    return NGX_OK;
+}
 
-    if (status == yajl_status_ok) {
-        status = yajl_complete_parse(handle);
+
+static ngx_int_t
+ngx_neon_ctl_json_run(yajl_alloc_funcs *funcs, void *data)
+{
+    ngx_neon_ctl_json_ctx_t *ctx = data;
+
+    yajl_handle  handle;
+
+    handle = yajl_alloc(&ngx_neon_ctl_json_callbacks, funcs, ctx);
+
+    if (yajl_parse(handle, ctx->text->data, ctx->text->len) != yajl_status_ok
+        || yajl_complete_parse(handle) != yajl_status_ok)
+    {
+        ctx->err = ngx_neon_ctl_json_error(ctx, handle);
+        return NGX_ERROR;
     }
 
-    if (status != yajl_status_ok) {
-        *err = ngx_neon_ctl_json_error(&ctx, handle);
-    }
-
-    yajl_free(handle);
-
-    return status == yajl_status_ok ? NGX_OK : NGX_ERROR;
+    return NGX_OK;
 }
 
 
@@ -325,10 +338,6 @@ ngx_neon_ctl_json_error(ngx_neon_ctl_json_ctx_t *ctx, yajl_handle handle)
     /* not verbose: nothing of the answer, which may hold a secret */
 
     text = yajl_get_error(handle, 0, NULL, 0);
-    if (text == NULL) {
-        return "no memory";
-    }
-
     len = ngx_strlen(text);
 
     while (len && text[len - 1] == '\n') {
@@ -337,13 +346,13 @@ ngx_neon_ctl_json_error(ngx_neon_ctl_json_ctx_t *ctx, yajl_handle handle)
 
     err = ngx_pnalloc(ctx->pool, len + 1);
 
-    if (err) {
-        *ngx_cpymem(err, text, len) = '\0';
+    if (err == NULL) {
+        return "no memory";
     }
 
-    yajl_free_error(handle, text);
+    *ngx_cpymem(err, text, len) = '\0';
 
-    return err ? (const char *) err : "no memory";
+    return (const char *) err;
 }
 
 

@@ -11,6 +11,7 @@
 #include <yajl/yajl_parse.h>
 
 #include "ngx_neon_version.h"
+#include "ngx_neon_yajl.h"
 
 
 #define NGX_NEON_OTLP_JSON_SIZE  65536
@@ -26,9 +27,17 @@ typedef struct {
 } ngx_neon_otlp_json_buf_t;
 
 
+typedef struct {
+    const ngx_neon_otlp_resource_t  *resource;
+    ngx_queue_t                     *spans;
+    ngx_neon_otlp_json_buf_t         buf;
+} ngx_neon_otlp_json_request_t;
+
+
 /* {"partialSuccess": {"rejectedSpans": "1"}} */
 
 typedef struct {
+    const ngx_str_t        *text;
     ngx_uint_t              depth;
     unsigned                partial:1;        /* within that member */
     unsigned                here:1;           /* the next value is it */
@@ -36,6 +45,8 @@ typedef struct {
 } ngx_neon_otlp_json_answer_t;
 
 
+static ngx_int_t ngx_neon_otlp_json_generate(yajl_alloc_funcs *funcs,
+    void *data);
 static void ngx_neon_otlp_json_print(void *ctx, const char *p, size_t len);
 static void ngx_neon_otlp_json_resource(yajl_gen g,
     const ngx_neon_otlp_resource_t *resource);
@@ -49,6 +60,7 @@ static void ngx_neon_otlp_json_str(yajl_gen g, const ngx_str_t *s);
 static void ngx_neon_otlp_json_hex(yajl_gen g, const u_char *id, size_t len);
 static void ngx_neon_otlp_json_nanos(yajl_gen g, uint64_t ns);
 
+static ngx_int_t ngx_neon_otlp_json_parse(yajl_alloc_funcs *funcs, void *data);
 static int ngx_neon_otlp_json_map_key(void *ctx, const unsigned char *key,
     size_t len);
 static int ngx_neon_otlp_json_start(void *ctx);
@@ -78,27 +90,56 @@ ngx_neon_otlp_json_write(ngx_str_t *body,
     const ngx_neon_otlp_resource_t *resource, ngx_queue_t *spans,
     ngx_log_t *log)
 {
-    yajl_gen                   g;
-    ngx_queue_t               *q;
-    ngx_neon_otlp_json_buf_t   b;
+    ngx_neon_otlp_json_buf_t      *b;
+    ngx_neon_otlp_json_request_t   r;
 
-    ngx_memzero(&b, sizeof(ngx_neon_otlp_json_buf_t));
-    b.log = log;
+    ngx_memzero(&r, sizeof(ngx_neon_otlp_json_request_t));
+    r.resource = resource;
+    r.spans = spans;
 
-    g = yajl_gen_alloc(NULL);
-    if (g == NULL) {
+    b = &r.buf;
+    b->log = log;
+
+    if (ngx_neon_yajl_run(ngx_neon_otlp_json_generate, &r, log) != NGX_OK) {
+        b->failed = 1;
+    }
+
+    ngx_neon_otlp_json_print(b, "", 1);
+
+    if (b->failed) {
+        if (b->start) {
+            ngx_free(b->start);
+        }
+
         return NGX_ERROR;
     }
 
+    body->data = b->start;
+    body->len = b->last - b->start - 1;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_neon_otlp_json_generate(yajl_alloc_funcs *funcs, void *data)
+{
+    ngx_neon_otlp_json_request_t *r = data;
+
+    yajl_gen      g;
+    ngx_queue_t  *q;
+
+    g = yajl_gen_alloc(funcs);
+
     (void) yajl_gen_config(g, yajl_gen_print_callback,
-                           ngx_neon_otlp_json_print, &b);
+                           ngx_neon_otlp_json_print, &r->buf);
 
     (void) yajl_gen_map_open(g);
     ngx_neon_otlp_json_text(g, "resourceSpans");
     (void) yajl_gen_array_open(g);
     (void) yajl_gen_map_open(g);
 
-    ngx_neon_otlp_json_resource(g, resource);
+    ngx_neon_otlp_json_resource(g, r->resource);
 
     ngx_neon_otlp_json_text(g, "scopeSpans");
     (void) yajl_gen_array_open(g);
@@ -115,8 +156,8 @@ ngx_neon_otlp_json_write(ngx_str_t *body,
     ngx_neon_otlp_json_text(g, "spans");
     (void) yajl_gen_array_open(g);
 
-    for (q = ngx_queue_head(spans);
-         q != ngx_queue_sentinel(spans);
+    for (q = ngx_queue_head(r->spans);
+         q != ngx_queue_sentinel(r->spans);
          q = ngx_queue_next(q))
     {
         ngx_neon_otlp_json_span(g, ngx_queue_data(q, ngx_neon_span_t, queue));
@@ -128,21 +169,6 @@ ngx_neon_otlp_json_write(ngx_str_t *body,
     (void) yajl_gen_map_close(g);
     (void) yajl_gen_array_close(g);
     (void) yajl_gen_map_close(g);
-
-    yajl_gen_free(g);
-
-    ngx_neon_otlp_json_print(&b, "", 1);
-
-    if (b.failed) {
-        if (b.start) {
-            ngx_free(b.start);
-        }
-
-        return NGX_ERROR;
-    }
-
-    body->data = b.start;
-    body->len = b.last - b.start - 1;
 
     return NGX_OK;
 }
@@ -345,25 +371,37 @@ ngx_neon_otlp_json_nanos(yajl_gen g, uint64_t ns)
 uint64_t
 ngx_neon_otlp_json_rejected(const ngx_str_t *answer)
 {
-    yajl_handle                  h;
     ngx_neon_otlp_json_answer_t  a;
 
     ngx_memzero(&a, sizeof(ngx_neon_otlp_json_answer_t));
+    a.text = answer;
 
-    h = yajl_alloc(&ngx_neon_otlp_json_callbacks, NULL, &a);
-    if (h == NULL) {
+    if (ngx_neon_yajl_run(ngx_neon_otlp_json_parse, &a, ngx_cycle->log)
+        != NGX_OK)
+    {
         return 0;
     }
 
-    if (yajl_parse(h, answer->data, answer->len) != yajl_status_ok
+    return a.rejected;
+}
+
+
+static ngx_int_t
+ngx_neon_otlp_json_parse(yajl_alloc_funcs *funcs, void *data)
+{
+    ngx_neon_otlp_json_answer_t *a = data;
+
+    yajl_handle  h;
+
+    h = yajl_alloc(&ngx_neon_otlp_json_callbacks, funcs, a);
+
+    if (yajl_parse(h, a->text->data, a->text->len) != yajl_status_ok
         || yajl_complete_parse(h) != yajl_status_ok)
     {
-        a.rejected = 0;
+        return NGX_ERROR;
     }
 
-    yajl_free(h);
-
-    return a.rejected;
+    return NGX_OK;
 }
 
 

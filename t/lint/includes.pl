@@ -18,6 +18,7 @@ my @doors = (
     [ qr{^curl/},         qr{^io/},                                   1 ],
     [ qr{^hiredis},       qr{^io/},                                   1 ],
     [ qr{^yajl/yajl_gen}, qr{^(?:trace|sql)/},                        2 ],
+    [ qr{^yajl/yajl_common}, qr{^base/ngx_neon_yajl\.h$},            1 ],
     [ qr{^yajl/},         qr{^(?:control|trace|sql)/},                3 ],
     [ qr{^libpq-fe\.h$},  qr{^(?:io/|control/ngx_neon_ctl_postgres|sql/)},  9 ],
     [ qr{^openssl/},      qr{^wire/neon_crypto\.c$},                  1 ],

@@ -7,6 +7,7 @@
  */
 
 #include "core.h"
+#include "lack.h"
 
 #include "ngx_neon_ctl_http_answer.h"
 #include "ngx_neon_ctl_pack.h"
@@ -61,18 +62,16 @@ pack_again(ngx_neon_ctl_request_t *r)
 }
 
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* without: the allocation that fails */
+
+static void
+answer(const uint8_t *data, size_t size, ngx_uint_t without)
 {
     ngx_str_t               body;
     ngx_uint_t              n;
     ngx_pool_t             *temp;
     ngx_neon_ctl_call_e     call;
     ngx_neon_ctl_request_t  r;
-
-    if (size == 0) {
-        return 0;
-    }
 
     call = (data[0] & 1) ? NGX_NEON_CTL_WAKE : NGX_NEON_CTL_ACCESS;
     n = data[0] >> 1;
@@ -83,7 +82,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ngx_neon_ctl_unpack(&r, neon_str(data + 1, size - 1));
         core_check(r.rc == NGX_OK || r.rc == NGX_ERROR);
         ngx_destroy_pool(r.pool);
-        return 0;
+        return;
     }
 
     temp = ngx_create_pool(1024, core_log());
@@ -94,9 +93,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     body.len = size - 1;
     ngx_memcpy(body.data, data + 1, body.len);
 
+    lack(without);
     ngx_neon_ctl_http_answer(&r, statuses[n % (sizeof(statuses)
                                                / sizeof(statuses[0]))],
                              &body, temp);
+    lack(0);
     ngx_destroy_pool(temp);
 
     if (r.rc == NGX_OK) {
@@ -106,6 +107,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     pack_again(&r);
     ngx_destroy_pool(r.pool);
+}
+
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size != 0) {
+        answer(data, size, 0);
+        answer(data, size, 1 + data[size - 1] % 32);
+    }
 
     return 0;
 }

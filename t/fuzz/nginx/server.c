@@ -13,6 +13,7 @@
 #include <sanitizer/lsan_interface.h>
 #include <sys/epoll.h>
 
+#include "lack.h"
 #include "neon_crypto.h"
 
 #include "ngx_neon_time.h"
@@ -27,18 +28,6 @@ ngx_int_t __wrap_ngx_thread_task_post(ngx_thread_pool_t *tp,
     ngx_thread_task_t *task);
 uint64_t __wrap_ngx_neon_usec(void);
 neon_rc_e __wrap_neon_random(void *out, size_t len);
-void *__wrap_ngx_palloc(ngx_pool_t *pool, size_t size);
-void *__real_ngx_palloc(ngx_pool_t *pool, size_t size);
-void *__wrap_ngx_pnalloc(ngx_pool_t *pool, size_t size);
-void *__real_ngx_pnalloc(ngx_pool_t *pool, size_t size);
-void *__wrap_ngx_pcalloc(ngx_pool_t *pool, size_t size);
-void *__real_ngx_pcalloc(ngx_pool_t *pool, size_t size);
-void *__wrap_ngx_alloc(size_t size, ngx_log_t *log);
-void *__real_ngx_alloc(size_t size, ngx_log_t *log);
-ngx_pool_t *__wrap_ngx_create_pool(size_t size, ngx_log_t *log);
-ngx_pool_t *__real_ngx_create_pool(size_t size, ngx_log_t *log);
-void *__wrap_ngx_slab_alloc_locked(ngx_slab_pool_t *pool, size_t size);
-void *__real_ngx_slab_alloc_locked(ngx_slab_pool_t *pool, size_t size);
 int __wrap_epoll_wait(int ep, struct epoll_event *events, int n, int timeout);
 int __real_epoll_wait(int ep, struct epoll_event *events, int n, int timeout);
 
@@ -46,7 +35,6 @@ int __real_epoll_wait(int ep, struct epoll_event *events, int n, int timeout);
 static ngx_msec_t  server_msec;
 static ngx_uint_t  server_events;
 static uint32_t    server_random;
-static ngx_uint_t  server_lack;
 
 
 void
@@ -93,15 +81,8 @@ void
 server_reset(void)
 {
     server_random = 1;
-    server_lack = 0;
+    lack(0);
     srandom(1);
-}
-
-
-void
-server_fail(ngx_uint_t n)
-{
-    server_lack = n;
 }
 
 
@@ -233,55 +214,4 @@ __wrap_ngx_thread_task_post(ngx_thread_pool_t *tp, ngx_thread_task_t *task)
     ngx_post_event(&task->event, &ngx_posted_next_events);
 
     return NGX_OK;
-}
-
-
-/* the one allocation that fails */
-
-static ngx_uint_t
-server_lacks(void)
-{
-    return server_lack != 0 && --server_lack == 0;
-}
-
-
-void *
-__wrap_ngx_palloc(ngx_pool_t *pool, size_t size)
-{
-    return server_lacks() ? NULL : __real_ngx_palloc(pool, size);
-}
-
-
-void *
-__wrap_ngx_pnalloc(ngx_pool_t *pool, size_t size)
-{
-    return server_lacks() ? NULL : __real_ngx_pnalloc(pool, size);
-}
-
-
-void *
-__wrap_ngx_pcalloc(ngx_pool_t *pool, size_t size)
-{
-    return server_lacks() ? NULL : __real_ngx_pcalloc(pool, size);
-}
-
-
-void *
-__wrap_ngx_alloc(size_t size, ngx_log_t *log)
-{
-    return server_lacks() ? NULL : __real_ngx_alloc(size, log);
-}
-
-
-ngx_pool_t *
-__wrap_ngx_create_pool(size_t size, ngx_log_t *log)
-{
-    return server_lacks() ? NULL : __real_ngx_create_pool(size, log);
-}
-
-
-void *
-__wrap_ngx_slab_alloc_locked(ngx_slab_pool_t *pool, size_t size)
-{
-    return server_lacks() ? NULL : __real_ngx_slab_alloc_locked(pool, size);
 }

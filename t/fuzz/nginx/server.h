@@ -30,9 +30,6 @@ ngx_uint_t server_idle(void);
 
 void server_later(ngx_msec_t msec);
 
-/* the n-th allocation of nginx's or in the zone from now on fails */
-void server_fail(ngx_uint_t n);
-
 /* says it and aborts unless ok */
 void server_check(int ok, const char *what);
 

@@ -13,6 +13,7 @@
 
 #include "session.h"
 
+#include "lack.h"
 #include "peer.h"
 #include "place.h"
 #include "server.h"
@@ -609,7 +610,7 @@ session_play(session_front_e on, const uint8_t *data, size_t size)
             server_later((ngx_msec_t) 1 << (neon_rd_u8(&rd) % 18));
 
         } else if (op == NO_MEMORY) {
-            server_fail(neon_rd_u8(&rd));
+            lack(neon_rd_u8(&rd));
 
         } else if (op < COMPUTE_BYTES) {
             play_client(op, &rd);
