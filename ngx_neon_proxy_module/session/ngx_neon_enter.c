@@ -37,6 +37,18 @@ ngx_neon_enter(ngx_neon_session_t *s, uint32_t code, neon_str_t rest,
 {
     *salt = 0;
 
+    if (code != NEON_PG_AUTH_SASL_CONT && code != NEON_PG_AUTH_SASL_FINAL) {
+
+        /* one method: each answer costs more than what asks for it */
+
+        if (s->login->entered) {
+            return ngx_neon_enter_failed(s, "compute asks for authentication"
+                                         " more than once");
+        }
+
+        s->login->entered = 1;
+    }
+
     switch (code) {
 
     case NEON_PG_AUTH_SASL:

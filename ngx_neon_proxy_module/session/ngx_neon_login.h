@@ -29,7 +29,6 @@
 
 #define NGX_NEON_SASL_MAX         512         /* body of a SASL message */
 #define NGX_NEON_PASSWORD_MAX     65536       /* body of a PasswordMessage */
-#define NGX_NEON_COMPUTE_MSG_MAX  (1024 * 1024 + 4096)
 
 
 /* a growing buffer in the login pool; pos..last holds bytes */
@@ -139,8 +138,9 @@ struct ngx_neon_login_s {
     /* login */
     neon_scram_client_t  *client;             /* SCRAM towards the compute */
     ngx_neon_cancel_target_t  target;
-    uint32_t              scram_phase;        /* the AuthenticationSASL...
-                                                 code that is due */
+    size_t                told;               /* bytes, by the compute */
+    uint32_t              scram_phase;        /* code of 'R' that is due */
+    unsigned              entered:1;          /* it was told who we are */
     unsigned              deriving:1;         /* keys, from the password */
     uint32_t              compute_version;
     size_t                greeting;           /* bytes of `out` that are ours:

@@ -11,6 +11,11 @@
 #include "ngx_neon_pass.h"
 
 
+/* of a compute: one message, and all that it says before ReadyForQuery */
+#define NGX_NEON_LOGIN_MSG_MAX   (1024 * 1024 + 4096)
+#define NGX_NEON_LOGIN_TOLD_MAX  (2 * NGX_NEON_LOGIN_MSG_MAX)
+
+
 typedef enum {
     NGX_NEON_LOGIN_BEGIN = 0,
     NGX_NEON_LOGIN_TALK
@@ -118,7 +123,9 @@ ngx_neon_login_begin(ngx_neon_session_t *s)
     l = s->login;
 
     l->authenticated = 0;
+    l->told = 0;
     l->scram_phase = 0;
+    l->entered = 0;
     l->deriving = 0;
 
     if (l->kdf) {
@@ -236,20 +243,27 @@ ngx_neon_login_lost(ngx_neon_session_t *s)
 }
 
 
+/*
+ * Whatever is told is bounded, also what is not kept: inside TLS a compute may
+ * send faster than it is read, and no turn would end.
+ */
+
 static ngx_int_t
 ngx_neon_login_read(ngx_neon_session_t *s, neon_pg_msg_t *msg)
 {
     size_t             have, room;
     ngx_int_t          rc;
     ngx_neon_bytes_t  *b;
+    ngx_neon_login_t  *l;
 
-    b = &s->login->cin;
+    l = s->login;
+    b = &l->cin;
 
     for ( ;; ) {
         have = b->last - b->pos;
 
         switch (neon_pg_msg_parse(msg, b->pos, have,
-                                  NGX_NEON_COMPUTE_MSG_MAX))
+                                  NGX_NEON_LOGIN_MSG_MAX))
         {
         case NEON_OK:
             b->pos += msg->size;
@@ -269,6 +283,13 @@ ngx_neon_login_read(ngx_neon_session_t *s, neon_pg_msg_t *msg)
 
         if (rc != NGX_OK) {
             return rc == NGX_DECLINED ? ngx_neon_login_lost(s) : rc;
+        }
+
+        l->told += (b->last - b->pos) - have;
+
+        if (l->told > NGX_NEON_LOGIN_TOLD_MAX) {
+            return ngx_neon_login_malformed(s, "compute sends without end"
+                                            " during login");
         }
     }
 }
@@ -534,11 +555,6 @@ ngx_neon_login_forward(ngx_neon_session_t *s, const u_char *p, size_t n)
     ngx_neon_bytes_t  *b;
 
     b = &s->login->out;
-
-    if ((size_t) (b->last - b->pos) + n > 2 * NGX_NEON_COMPUTE_MSG_MAX) {
-        ngx_str_set(&s->detail, "compute sends without end during login");
-        return ngx_neon_session_error(s, NGX_NEON_REASON_COMPUTE_PROTOCOL);
-    }
 
     if (ngx_neon_bytes_reserve(s->login->pool, b, n) != NGX_OK) {
         return ngx_neon_session_error(s, NGX_NEON_REASON_INTERNAL);
