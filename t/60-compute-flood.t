@@ -20,6 +20,7 @@ my %flood = (
     parameters => message('S', "a\0b\0"),
     questions => message('R', pack('N', 10) . "SCRAM-SHA-256\0\0"),
     finals => message('R', pack('N', 12) . 'x' x 60000),
+    cancel => 'x' x 100,
 );
 
 # until nobody takes it any more
@@ -48,7 +49,7 @@ sub compute {
         $c->{buffer} = $first . $c->{buffer};
     }
 
-    my $params = $c->startup or return;
+    my $params = $c->startup // return flood($c, 'cancel');
     my $what = $params->{application_name} // '';
 
     return flood($c, $what) if $flood{$what};
@@ -100,6 +101,16 @@ cmp_ok(length $said, '<', 3e6, 'passed on: not more than that');
 ended('finals');
 $passing->log_like(qr/compute sends without end during login/, 'and why');
 
+
+# --- in answer to a cancel request ---------------------------------------
+
+my $c = $t->enter($n);
+$k = $t->client(port => $n->port);
+$k->send(cancel_request($c->{pid}, $c->{key}));
+is($k->read_all, '', 'cancel: closed');
+ended('cancel');
+is($c->value('hello'), 'hello', 'cancel: the session goes on');
+$c->close;
 
 $t->served('the same worker', $t->enter($n));
 

@@ -296,16 +296,25 @@ ngx_neon_cancel_send(ngx_neon_session_t *s)
 static ngx_int_t
 ngx_neon_cancel_wait(ngx_neon_session_t *s)
 {
-    u_char             buf[64];
+    u_char             buf[4096];
     ssize_t            n;
+    ngx_uint_t         turns;
     ngx_connection_t  *pc;
     ngx_neon_login_t  *l;
 
     l = s->login;
     pc = s->compute;
 
+    turns = 0;
+
     do {
+        if (turns++ == NGX_NEON_CANCEL_TURNS) {
+            ngx_post_event(pc->read, &ngx_posted_next_events);
+            return NGX_AGAIN;
+        }
+
         n = pc->recv(pc, buf, sizeof(buf));
+
     } while (n > 0);
 
     if (n == NGX_AGAIN) {
