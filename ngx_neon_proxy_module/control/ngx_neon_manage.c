@@ -147,7 +147,7 @@ ngx_neon_manage_run(ngx_neon_manage_t *m)
         default: /* NGX_NEON_MANAGE_QUERY */
 
             if (turns++ == NGX_NEON_MANAGE_TURNS) {
-                ngx_post_event(m->client->read, &ngx_posted_events);
+                ngx_post_event(m->client->read, &ngx_posted_next_events);
                 return NGX_AGAIN;
             }
 
