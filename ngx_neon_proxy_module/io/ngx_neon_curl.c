@@ -386,7 +386,7 @@ ngx_neon_curl_resolved(ngx_neon_curl_req_t *req)
 
     if (req->wait.resolve == NULL) {
         (void) ngx_snprintf((u_char *) req->error, CURL_ERROR_SIZE - 1,
-                            "Could not resolve host %V: %s",
+                            "Could not resolve host %V: %s%Z",
                             &req->url.host, req->wait.error);
 
         ngx_neon_curl_fail(req, req->error);

@@ -48,6 +48,7 @@ ngx_neon_login_cancel_key(ngx_neon_session_t *s)
     ngx_memcpy(t->server_name, name, len);
     t->server_name[len] = '\0';
 
+    ngx_memzero(&key, sizeof(ngx_neon_cancel_key_t));
     key.len = l->cancel_key_len;
 
     n = ngx_neon_login_cancel_ranges(s, &ranges);
