@@ -18,18 +18,20 @@ FUZZ_SAN  := -g -O1 -fno-omit-frame-pointer -DNGX_DEBUG_PALLOC=1 \
              -fno-sanitize=$(subst $(space),$(comma),$(FUZZ_MAY)) \
              -fno-sanitize-recover=all
 
-# t/fuzz/nginx/server.c: time, chance and threads
+# t/fuzz/nginx/server.c: time, chance and threads; control.c: HTTP; place.c: the
+# network
 FUZZ_WRAP := $(addprefix -Wl$(comma)--wrap=,ngx_single_process_cycle \
                  ngx_time_update ngx_thread_task_post ngx_neon_usec \
-                 neon_random epoll_wait)
+                 neon_random epoll_wait ngx_neon_curl_start \
+                 ngx_neon_curl_cancel connect getaddrinfo)
 
 # t/fuzz/nginx/lack.c: memory
 FUZZ_LACK := $(addprefix -Wl$(comma)--wrap=,ngx_palloc ngx_pnalloc ngx_pcalloc \
                  ngx_alloc ngx_create_pool ngx_slab_alloc_locked)
 
 .PHONY: fuzz fuzz-wire fuzz-build
-.SECONDARY: $(FUZZ_OBJS) $(addprefix $(FUZZ_DIR)/,core.o lack.o peer.o place.o \
-    server.o session.o tls.o)
+.SECONDARY: $(FUZZ_OBJS) $(addprefix $(FUZZ_DIR)/,callback.o compute.o \
+    control.o core.o lack.o peer.o place.o server.o session.o tls.o)
 
 fuzz: $(FUZZERS)          ## every fuzz target, FUZZ_TIME seconds in all
 	@t/fuzz/run.sh $(FUZZ_DIR) $(FUZZ_TIME) $^
@@ -61,11 +63,12 @@ $(FUZZ_DIR)/%.o: t/fuzz/nginx/%.c $(FUZZ_NGX)/nginx.a \
 	@$(CLANG) $(SHM_WARN) $(FUZZ_SAN) -D_GNU_SOURCE \
 	    $$(cat $(FUZZ_NGX)/incs) -c -o $@ $<
 
-$(addprefix $(FUZZ_DIR)/fuzz_,session tls websocket): $(FUZZ_DIR)/session.o
+$(addprefix $(FUZZ_DIR)/fuzz_,session tls websocket): \
+    $(addprefix $(FUZZ_DIR)/,callback.o compute.o session.o)
 
 $(addprefix $(FUZZ_DIR)/fuzz_,ctl_postgres session tls websocket): \
-    $(FUZZ_DIR)/%: $(addprefix $(FUZZ_DIR)/,%.o lack.o peer.o place.o server.o \
-        tls.o)
+    $(FUZZ_DIR)/%: $(addprefix $(FUZZ_DIR)/,%.o control.o lack.o peer.o \
+        place.o server.o tls.o)
 	@echo "  $(CLANG) $(notdir $@)"
 	@$(CLANG) $(FUZZ_SAN) -fsanitize=fuzzer $(FUZZ_WRAP) $(FUZZ_LACK) \
 	    -o $@ $^ $(FUZZ_NGX)/nginx.a $$(cat $(FUZZ_NGX)/libs)

@@ -1,7 +1,8 @@
 #!/bin/bash
 #
 # run.sh DIR SECONDS FUZZER...: shares the time among the fuzz targets, two
-# at a time; new inputs stay in DIR, findings end the run with an error.
+# at a time; new inputs stay in DIR, findings end the run with an error.  Words
+# for NAME are in dict/NAME.dict, if there are any.
 #
 # SPDX-License-Identifier: Apache-2.0
 
@@ -24,10 +25,11 @@ each=$((seconds * lanes / $#))
 
 one()
 {
-    local fuzzer=$1 name seed
+    local fuzzer=$1 name seed dict
     name=$(basename "$fuzzer")
 
     seed=$top/corpus/${name#fuzz_}
+    dict=$top/dict/${name#fuzz_}.dict
     mkdir -p "$dir/corpus/$name"
 
     if [ ! -d "$seed" ]; then
@@ -35,8 +37,11 @@ one()
         return 1
     fi
 
+    [ -f "$dict" ] || dict=
+
     if ! "$fuzzer" -max_total_time="$each" -timeout=30 -rss_limit_mb=2048 \
             -print_final_stats=1 -artifact_prefix="$dir/$name-" \
+            ${dict:+-dict="$dict"} \
             "$dir/corpus/$name" "$seed" > "$dir/$name.log" 2>&1
     then
         tail -n 60 "$dir/$name.log"

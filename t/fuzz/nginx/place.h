@@ -9,10 +9,12 @@
 #define NEON_FUZZ_PLACE_H
 
 
+#include "neon_md5.h"
 #include "neon_scram.h"
 
 
-#define PLACE_PASSWORD  "secret"      /* of the role alice */
+#define PLACE_PASSWORD  "secret"      /* of the roles alice and, as md5, bob */
+#define PLACE_CONSOLE   "http://127.0.0.1/psql_session/"
 
 /* how a configuration begins; %s: place_log() */
 #define PLACE_CONF_HEAD                                                       \
@@ -32,6 +34,8 @@ typedef struct {
     int                    port;
     neon_scram_verifier_t  verifier;
     neon_scram_keys_t      keys;
+    char                   secret[256];   /* the verifier as text */
+    neon_md5_t             md5;
 } place_t;
 
 

@@ -13,6 +13,9 @@
 
 #include "session.h"
 
+#include "callback.h"
+#include "compute.h"
+#include "control.h"
 #include "lack.h"
 #include "peer.h"
 #include "place.h"
@@ -30,6 +33,9 @@
 #define TURNS       20000             /* more without an end is a loop */
 #define OPERATIONS  200
 #define BULK        24                /* messages of 8 KiB, less than that */
+#define SERVERS     6                 /* of one kind */
+#define SPANS       2                 /* turns until they have left */
+#define PAUSE       3600000           /* ms: what limits count is forgotten */
 
 
 typedef enum {
@@ -62,19 +68,30 @@ typedef enum {
     COMPUTE_RESET,
     LATER,                            /* the power of two, in milliseconds */
     NO_MEMORY,                        /* which allocation fails */
+    COMPUTE_ERROR,                    /* SQLSTATE, fields, length, more */
+    COMPUTE_AUTH,                     /* code, length, bytes */
+    CLIENT_DIAL,                      /* which server, in place of the first */
+    CLIENT_MD5,                       /* to the salt that it was told */
+    CONTROL_ANSWER,                   /* status, length, body */
+    CONTROL_GOOD,                     /* length, more members */
+    CALLBACK,                         /* the same */
     OPERATIONS_END
 } operation_e;
 
 
 static session_front_e        front;
-static peer_t                 client, canceler;
+static peer_t                 client, canceler, console;
 static peer_t                 computes[PEERS];
-static ngx_uint_t             ncomputes, proved;
+static ngx_uint_t             ncomputes, proved, traced;
 static neon_scram_client_t    scram_client;
-static neon_scram_server_t    scram_server;
 
 
-static const char  *names[] = { "pg", "tls", "ws" };
+/* of which an input may choose, the first at the beginning */
+static const char  *servers[][SERVERS] = {
+    { "pg", "pass", "link", "web", "private", "manage" },
+    { "tls", "sealed", "web-tls" },
+    { "ws", "ws-web" }
+};
 
 static const uint8_t  nonce[NEON_SCRAM_RAW_NONCE] = "eighteen byte long";
 
@@ -85,6 +102,7 @@ session_start(void)
 
     client.fd = -1;
     canceler.fd = -1;
+    console.fd = -1;
 }
 
 
@@ -141,6 +159,7 @@ run(void)
         some += accept_compute();
         some += peer_receive(&client);
         some += peer_receive(&canceler);
+        some += peer_receive(&console);
 
         for (i = 0; i < PEERS; i++) {
             if (i < ncomputes) {
@@ -306,50 +325,71 @@ client_cancel(void)
 }
 
 
+/* whom only a compute asks for a proof, or somebody with a browser */
+
 static void
-compute_scram(neon_wr_t *w, operation_e op)
+client_dial(uint8_t n)
 {
-    uint8_t                 buf[NEON_SCRAM_MSG_MAX];
-    neon_wr_t               text;
-    neon_str_t              body;
-    neon_scram_keys_t       learned;
-    neon_pg_sasl_initial_t  first;
+    const char  *name;
 
-    neon_wr_init(&text, buf, sizeof(buf));
+    name = servers[front][n % SERVERS];
+    name = name ? name : servers[front][0];
 
-    if (op == COMPUTE_SASL_CONTINUE) {
-        body = peer_find(compute(), 'p', "SCRAM", 0);
-        neon_scram_server_init(&scram_server, neon_str("", 0));
+    peer_hang_up(&client);
+    peer_dial(&client, place.dir, name);
 
-        if (neon_pg_sasl_initial_parse(&first, body) == NEON_OK) {
-            (void) neon_scram_server_first(&scram_server, first.mechanism,
-                                           first.data, &place.verifier, nonce,
-                                           &text);
-        }
+    traced |= (n % SERVERS != 0);
 
-        neon_pg_auth_write(w, 11, neon_str(buf, neon_wr_len(&text)));
-        return;
+    if (ngx_strcmp(name, "pass") == 0) {
+        proved = 1;
     }
-
-    body = peer_find(compute(), 'p', "c=", 2);
-
-    if (body.len) {
-        body = neon_str(body.data - 2, body.len + 2);
-    }
-
-    (void) neon_scram_server_final(&scram_server, body, &place.verifier,
-                                   &learned, &text);
-    neon_pg_auth_write(w, 12, neon_str(buf, neon_wr_len(&text)));
 }
 
 
 static void
-compute_welcome(neon_wr_t *w)
+client_md5(neon_wr_t *w)
 {
-    neon_pg_auth_write(w, 0, neon_str("", 0));
-    neon_pg_parameter_status_write(w, "server_version", neon_str("17.0", 4));
-    neon_pg_key_data_write(w, 4711, neon_str("\1\2\3\4", 4));
-    neon_pg_ready_write(w, 'I');
+    uint8_t     answer[NEON_MD5_TEXT_LEN];
+    neon_str_t  salt;
+
+    salt = peer_find(&client, 'R', "\0\0\0\005", 4);
+
+    if (salt.len == NEON_MD5_SALT_LEN) {
+        proved = 1;
+        (void) neon_md5_answer(answer, &place.md5, salt);
+        neon_pg_password_write(w, neon_str(answer, sizeof(answer)));
+    }
+}
+
+
+static void
+callback(neon_str_t members)
+{
+    proved = 1;
+
+    peer_hang_up(&console);
+    peer_dial(&console, place.dir, "manage");
+    callback_send(&console, &client, members);
+}
+
+
+static void
+play_control(operation_e op, neon_rd_t *rd)
+{
+    uint8_t  n;
+
+    static const ngx_uint_t  statuses[] = { 200, 0, 400, 404, 423, 429, 503 };
+
+    if (op == CALLBACK) {
+        callback(operand(rd));
+
+    } else if (op == CONTROL_GOOD) {
+        control_answer_good(operand(rd));
+
+    } else {
+        n = neon_rd_u8(rd) % (sizeof(statuses) / sizeof(statuses[0]));
+        control_answer(statuses[n], operand(rd));
+    }
 }
 
 
@@ -459,6 +499,10 @@ play_client(operation_e op, neon_rd_t *rd)
         peer_hang_up(&client);
         return;
 
+    case CLIENT_DIAL:
+        client_dial(neon_rd_u8(rd));
+        return;
+
     case CLIENT_MESSAGE:
         message(&w, rd);
         break;
@@ -480,6 +524,10 @@ play_client(operation_e op, neon_rd_t *rd)
         client_sasl_first(&w);
         break;
 
+    case CLIENT_MD5:
+        client_md5(&w);
+        break;
+
     default: /* CLIENT_SASL_FINAL */
         client_sasl_final(&w);
     }
@@ -491,7 +539,7 @@ play_client(operation_e op, neon_rd_t *rd)
 static void
 play_compute(operation_e op, neon_rd_t *rd)
 {
-    uint8_t     buf[2048];
+    uint8_t     n, fields, buf[2048];
     neon_wr_t   w;
     neon_str_t  text;
 
@@ -538,8 +586,19 @@ play_compute(operation_e op, neon_rd_t *rd)
         neon_pg_ready_write(&w, "ITE"[neon_rd_u8(rd) % 3]);
         break;
 
+    case COMPUTE_ERROR:
+        n = neon_rd_u8(rd);
+        fields = neon_rd_u8(rd);
+        compute_error(&w, n, fields, operand(rd));
+        break;
+
+    case COMPUTE_AUTH:
+        n = neon_rd_u8(rd);
+        compute_auth(&w, n, operand(rd));
+        break;
+
     default: /* COMPUTE_SASL_CONTINUE, COMPUTE_SASL_FINAL */
-        compute_scram(&w, op);
+        compute_scram(&w, compute(), op == COMPUTE_SASL_FINAL);
     }
 
     peer_send(compute(), buf, neon_wr_len(&w));
@@ -568,12 +627,16 @@ finish(ngx_uint_t connections)
 
     peer_hang_up(&client);
     peer_hang_up(&canceler);
+    peer_hang_up(&console);
 
     for (i = 0; i < 100; i++) {
         hang_up_computes();
         run();
 
-        if (ngx_cycle->free_connection_n == connections) {
+        if (control_end() == 0
+            && i >= (traced ? SPANS : 0)
+            && ngx_cycle->free_connection_n == connections)
+        {
             hang_up_computes();
             place_check();
             return;
@@ -596,11 +659,16 @@ session_play(session_front_e on, const uint8_t *data, size_t size)
 
     front = on;
     proved = 0;
+    traced = 0;
     connections = ngx_cycle->free_connection_n;
 
     server_reset();
+    server_later(PAUSE);
     neon_rd_init(&rd, data, size);
-    peer_dial(&client, place.dir, names[front]);
+
+    if (size == 0 || (data[0] & 0x7f) % OPERATIONS_END != CLIENT_DIAL) {
+        client_dial(0);
+    }
 
     for (n = 0; n < OPERATIONS && neon_rd_left(&rd) != 0; n++) {
         byte = neon_rd_u8(&rd);
@@ -612,7 +680,10 @@ session_play(session_front_e on, const uint8_t *data, size_t size)
         } else if (op == NO_MEMORY) {
             lack(neon_rd_u8(&rd));
 
-        } else if (op < COMPUTE_BYTES) {
+        } else if (op >= CONTROL_ANSWER) {
+            play_control(op, &rd);
+
+        } else if (op < COMPUTE_BYTES || op >= CLIENT_DIAL) {
             play_client(op, &rd);
 
         } else {
