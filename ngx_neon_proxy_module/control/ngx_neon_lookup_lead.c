@@ -119,13 +119,15 @@ ngx_neon_lookup_lead_ask(ngx_neon_lookup_flight_t *f)
     f->asked = ngx_neon_usec();
     call->pool = ngx_create_pool(NGX_NEON_LOOKUP_LEAD_POOL, &f->log);
 
-    ngx_neon_lookup_trace_call(f);
-
     if (call->pool == NULL) {
         ngx_neon_ctl_fail(call, NGX_NEON_REASON_INTERNAL, "no memory");
 
-    } else if (ngx_neon_ctl_start(call) == NGX_AGAIN) {
-        return;
+    } else {
+        ngx_neon_lookup_trace_call(f);
+
+        if (ngx_neon_ctl_start(call) == NGX_AGAIN) {
+            return;
+        }
     }
 
     /* nobody is called from inside of what he calls */
