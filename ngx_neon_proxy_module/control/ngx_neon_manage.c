@@ -22,6 +22,7 @@
 #define NGX_NEON_MANAGE_QUERY_MAX  (NGX_NEON_WAITER_ANSWER + 1)
 
 
+static ngx_int_t ngx_neon_manage_inside(ngx_neon_manage_t *m, ngx_uint_t ok);
 static ngx_int_t ngx_neon_manage_run(ngx_neon_manage_t *m);
 static ngx_int_t ngx_neon_manage_head(ngx_neon_manage_t *m);
 static ngx_int_t ngx_neon_manage_encryption(ngx_neon_manage_t *m,
@@ -49,15 +50,26 @@ ngx_neon_manage_start(ngx_neon_manage_t *m)
 void
 ngx_neon_manage_secured(ngx_neon_manage_t *m, ngx_uint_t ok)
 {
+    (void) ngx_neon_manage_inside(m, ok);
+
+    ngx_neon_manage_event(m);
+}
+
+
+/* ok: of the certificate that was wanted */
+
+static ngx_int_t
+ngx_neon_manage_inside(ngx_neon_manage_t *m, ngx_uint_t ok)
+{
     m->tls = 1;
     m->state = NGX_NEON_MANAGE_HEAD;
 
     if (!ok) {
-        (void) ngx_neon_manage_fatal(m, "28000", "connection requires a valid"
+        return ngx_neon_manage_fatal(m, "28000", "connection requires a valid"
                                      " client certificate", NULL);
     }
 
-    ngx_neon_manage_event(m);
+    return NGX_OK;
 }
 
 
@@ -248,9 +260,8 @@ ngx_neon_manage_encryption(ngx_neon_manage_t *m, ngx_uint_t ssl)
     m->state = NGX_NEON_MANAGE_TLS;
     rc = m->starttls(m);
 
-    if (rc == NGX_OK) {
-        m->tls = 1;
-        m->state = NGX_NEON_MANAGE_HEAD;
+    if (rc == NGX_OK || rc == NGX_DECLINED) {
+        return ngx_neon_manage_inside(m, rc == NGX_OK);
     }
 
     return rc;

@@ -44,6 +44,7 @@ struct ngx_neon_manage_s {
 
     /*
      * In-band TLS; NULL: the server has no certificate.  NGX_OK: done;
+     * NGX_DECLINED: done, without the client's certificate that is wanted;
      * NGX_AGAIN: the front calls _secured() then; NGX_ERROR: failed.
      */
     ngx_int_t           (*starttls)(ngx_neon_manage_t *m);
