@@ -28,6 +28,16 @@ static const EVP_MD *ngx_neon_tls_end_point_md(X509 *cert);
 static ngx_uint_t ngx_neon_tls_is_address(const char *name);
 
 
+/*
+ * Bytes that were read since there were data in them.  SSL_read() goes on for
+ * as long as messages of TLS's own come, and takes session tickets without a
+ * limit: a peer that sends them faster than that would hold the worker.
+ */
+
+#define ngx_neon_tls_taken(bio)  ((size_t) BIO_get_callback_arg(bio))
+#define NGX_NEON_TLS_TAKEN_MAX   (256 * 1024)
+
+
 /* of the connection that is being read: is there no more in its socket? */
 
 static ngx_connection_t  *ngx_neon_tls_reading;
@@ -97,7 +107,9 @@ ngx_neon_tls_established(ngx_connection_t *c)
 static ssize_t
 ngx_neon_tls_recv(ngx_connection_t *c, u_char *buf, size_t size)
 {
-    ssize_t  n;
+    BIO      *bio;
+    size_t    taken;
+    ssize_t   n;
 
     ngx_neon_tls_reading = c;
     ngx_neon_tls_drained = 0;
@@ -105,6 +117,28 @@ ngx_neon_tls_recv(ngx_connection_t *c, u_char *buf, size_t size)
     n = ngx_ssl_recv(c, buf, size);
 
     ngx_neon_tls_reading = NULL;
+
+    if (n != NGX_AGAIN && n <= 0) {
+        return n;
+    }
+
+    bio = SSL_get_rbio(c->ssl->connection);
+    taken = ngx_neon_tls_taken(bio);
+
+    if (n > 0) {
+        BIO_set_callback_arg(bio, NULL);
+
+        if (taken >= NGX_NEON_TLS_TAKEN_MAX) {
+            /* no event tells of what is left */
+            c->read->ready = 1;
+        }
+
+    } else if (taken >= NGX_NEON_TLS_TAKEN_MAX) {
+        ngx_log_error(NGX_LOG_INFO, c->log, 0,
+                      "no data in %uz bytes of TLS", taken);
+        c->read->error = 1;
+        return NGX_ERROR;
+    }
 
     return n;
 }
@@ -124,7 +158,20 @@ ngx_neon_tls_bio(BIO *bio, int oper, const char *argp, size_t len, int argi,
 
     if (oper == (BIO_CB_READ|BIO_CB_RETURN)) {
         ngx_neon_tls_drained = (ret > 0 && *processed < len);
+
+        if (ret > 0) {
+            BIO_set_callback_arg(bio, (char *) (ngx_neon_tls_taken(bio)
+                                                + *processed));
+        }
+
         return ret;
+    }
+
+    if (oper == BIO_CB_READ
+        && ngx_neon_tls_taken(bio) >= NGX_NEON_TLS_TAKEN_MAX)
+    {
+        BIO_set_retry_read(bio);
+        return -1;
     }
 
     if (oper == BIO_CB_READ && ngx_neon_tls_drained) {
