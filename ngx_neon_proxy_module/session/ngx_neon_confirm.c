@@ -402,14 +402,21 @@ ngx_neon_confirm_names(ngx_neon_session_t *s, ngx_neon_ctl_json_t *json)
 static ngx_int_t
 ngx_neon_confirm_copy(ngx_neon_session_t *s, ngx_str_t *dst, ngx_str_t *src)
 {
+    u_char  *p;
+
     if (src->len == 0) {
         return NGX_OK;
     }
 
-    dst->data = ngx_pstrdup(s->pool, src);
+    p = ngx_pstrdup(s->pool, src);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    dst->data = p;
     dst->len = src->len;
 
-    return dst->data ? NGX_OK : NGX_ERROR;
+    return NGX_OK;
 }
 
 
