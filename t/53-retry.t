@@ -355,9 +355,16 @@ $c = enter($ep);
 cmp_ok(time - $start, '>=', 0.69, 'a compute that does not come up: held');
 is($c->error_text, '57P03 the endpoint did not become ready in time',
    'and then told so');
+cmp_ok($fc->connections, '>', 2, 'it was tried meanwhile');
 like($n->log, qr/\(wake_timeout, SQLSTATE 57P03\): compute says that it is/,
      'the log: what it waited for');
-cmp_ok($fc->connections, '>', 2, 'it was tried meanwhile');
+
+# also where the time is over in the middle of the next attempt
+$fc = compute_of(qw/S S H/);
+$ep = endpoint($fc);
+is(outcome(enter($ep)), '57P03', 'one that hangs then');
+like($n->log, qr/\(wake_timeout,.*: compute says that it is .*: $ep,/,
+     'the log: the same');
 
 
 # --- without a cache ------------------------------------------------------

@@ -475,11 +475,6 @@ ngx_neon_login_error(ngx_neon_session_t *s, neon_pg_msg_t *msg)
             ngx_log_error(NGX_LOG_INFO, s->log, 0, "compute says: %*s",
                           ngx_min(e.message.len, 512), e.message.data);
 
-            if (failure == NGX_NEON_FAILURE_STARTING) {
-                /* for wake_timeout's line */
-                ngx_str_set(&s->detail, "compute says that it is starting");
-            }
-
             return ngx_neon_connect_failed(s, NGX_NEON_REASON_COMPUTE_ERROR,
                                            failure);
         }

@@ -254,10 +254,16 @@ ngx_neon_session_timer_handler(ngx_event_t *ev)
     } else if (l->clock == &l->confirm_clock) {
         (void) ngx_neon_confirm_expired(s);
 
+    } else if (l->clock == &l->client_clock) {
+        (void) ngx_neon_session_error(s, NGX_NEON_REASON_CLIENT_TIMEOUT);
+
     } else {
-        (void) ngx_neon_session_error(s, l->clock == &l->client_clock
-                                         ? NGX_NEON_REASON_CLIENT_TIMEOUT
-                                         : NGX_NEON_REASON_WAKE_TIMEOUT);
+        (void) ngx_neon_session_error(s, NGX_NEON_REASON_WAKE_TIMEOUT);
+
+        if (l->starting && s->detail.len == 0) {
+            /* also where the next attempt has begun */
+            ngx_str_set(&s->detail, "compute says that it is starting");
+        }
     }
 
     ngx_neon_session_set_state(s, NGX_NEON_STATE_FINISH);
