@@ -94,6 +94,8 @@ sub sockets {
                                      glob "/proc/$pid/fd/*";
 }
 
+sub lost { scalar(() = $n->log =~ /connection to the client was lost/g) }
+
 
 enter('none', 'close')->read_all;
 my $sockets = sockets();
@@ -178,14 +180,19 @@ for my $tls (qw/none inband/) {
     # none is: a compute that does not end holds nothing
     unlink $gate;
     my $open = sockets();
-    my $terminated = () = $fc->notes('terminated');
-    $c = enter($tls, 'idle');
-    $c->result;
-    $c->send(message('X'));
-    $c->drop;
-    eventually { $terminated < (() = $fc->notes('terminated')) }
-               "$tls: an idle compute hears Terminate";
-    eventually { sockets() <= $open } "$tls: and is not waited for";
+    my $lost = lost();
+
+    for my $end (qw/drop abort/) {
+        my $terminated = () = $fc->notes('terminated');
+        $c = enter($tls, 'idle');
+        $c->result;
+        $c->send(message('X'));
+        $c->$end;
+        eventually { $terminated < (() = $fc->notes('terminated')) }
+                   "$tls, $end: an idle compute hears Terminate";
+        eventually { sockets() <= $open } "$tls, $end: it is not waited for";
+        is(lost(), $lost, "$tls, $end: no client was lost");
+    }
 
     # --- slow sides ------------------------------------------------------
 

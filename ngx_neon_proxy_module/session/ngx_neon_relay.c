@@ -59,6 +59,7 @@ static ngx_int_t ngx_neon_relay_events(ngx_neon_session_t *s,
     ngx_neon_pipe_t *p, ngx_connection_t *src, ngx_connection_t *dst);
 static ngx_int_t ngx_neon_relay_lost(ngx_neon_session_t *s,
     ngx_connection_t *c);
+static ngx_uint_t ngx_neon_relay_sealed_end(ngx_neon_session_t *s);
 static void ngx_neon_relay_end(ngx_neon_session_t *s);
 
 
@@ -295,6 +296,7 @@ ngx_neon_relay_up(ngx_neon_session_t *s)
     if ((s->client_eof || s->up.rest.data)
         && ngx_neon_relay_reset(s->client))
     {
+        ngx_set_socket_errno(NGX_ECONNRESET);
         return ngx_neon_relay_lost(s, s->client);
     }
 
@@ -560,6 +562,13 @@ ngx_neon_relay_lost(ngx_neon_session_t *s, ngx_connection_t *c)
         s->client_eof = 1;
         s->silent = 1;
 
+        if ((s->walk.terminate && !neon_pg_walk_busy(&s->walk))
+            || ngx_neon_relay_sealed_end(s))
+        {
+            s->err = 0;
+            return NGX_ERROR;
+        }
+
         return ngx_neon_session_error(s, NGX_NEON_REASON_CLIENT_RESET);
     }
 
@@ -583,20 +592,27 @@ ngx_neon_relay_lost(ngx_neon_session_t *s, ngx_connection_t *c)
         }
     }
 
-    if (s->walk.terminate
-        || (s->sealed
-            && (s->err == NGX_ECONNRESET || s->err == NGX_EPIPE)))
-    {
-        /*
-         * It ended as it was asked to; a close_notify came behind that.  If
-         * it was asked cannot be seen in TLS that is not ours; if it ended too
-         * early the client sees it there.
-         */
+    if (s->walk.terminate || ngx_neon_relay_sealed_end(s)) {
+        /* it ended as it was asked to; a close_notify came behind that */
         s->err = 0;
         return NGX_ERROR;
     }
 
     return ngx_neon_session_error(s, NGX_NEON_REASON_COMPUTE_RESET);
+}
+
+
+/*
+ * An end in TLS that is not ours: each side sends a close_notify that the other
+ * one does not wait for, and a reset answers it.  Whether Terminate was said is
+ * not seen; a side whose stream was cut sees that itself.
+ */
+
+static ngx_uint_t
+ngx_neon_relay_sealed_end(ngx_neon_session_t *s)
+{
+    return s->sealed
+           && (s->err == NGX_ECONNRESET || s->err == NGX_EPIPE);
 }
 
 
