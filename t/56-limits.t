@@ -6,6 +6,7 @@
 use lib 't/lib';
 use NeonTest;
 use NeonTest::Wire;
+use NeonTest::WsClient;
 
 use JSON::PP ();
 use Time::HiRes qw/time/;
@@ -142,6 +143,11 @@ nginx("limit_connections rate=1r/m burst=20;\n", workers => 4);
 is(passed(map { knock('ep-1') } 1 .. 80), 20, 'four workers together');
 cmp_ok(workers('53300'), '>=', 2, 'of which more than one refused');
 
+# 20 minutes are in that bucket: nobody who reloads would wait for them
+$n->set(main => $cp->directives . "limit_connections rate=2r/s burst=2;\n");
+ok($n->reload, 'reload with a wider one');
+eventually { knock('ep-1') eq 'R' } 'which holds for the bucket that was full';
+
 # it fills up again
 nginx("limit_connections rate=2r/s burst=2;\n");
 eventually { knock('ep-1') eq '53300' } 'empty';
@@ -151,11 +157,11 @@ eventually { knock('ep-1') eq 'R' } 'later there is one more';
 # --- what the control plane says of it -----------------------------------
 
 sub rates {
-    my ($name, $tcp) = @_;
+    my ($name, $tcp, $ws) = @_;
 
     exists_($name);
     $cp->rules($name, rate_limits => { connection_attempts => {
-        tcp => $tcp, ws => undef, http => undef } });
+        tcp => $tcp, ws => $ws, http => undef } });
 }
 
 nginx('');
@@ -173,6 +179,29 @@ rates('ep-wide', { rps => 1000, burst => 1000 });
 is(passed(map { knock('ep-wide') } 1 .. 20), 20,
    'in place of a tighter one of the configuration');
 is(passed(map { knock('ep-1') } 1 .. 5), 1, 'which others have');
+
+# each front has its own
+my $ws_port = $t->port;
+nginx("limit_connections rate=1r/m burst=4;\nwebsocket_insecure on;\n",
+      http => "server { listen 127.0.0.1:$ws_port;\n"
+              . "location / { neon_proxy_websocket main; } }\n");
+
+sub knock_ws {
+    my ($name) = @_;
+
+    my $ws = NeonTest::WsClient->new(port => $ws_port);
+    $ws->upgrade(host => "$name.db.example.com");
+    return code($ws->login(password => 'pw')) || 'R';
+}
+
+rates('ep-both', { rps => 0.01, burst => 1 }, { rps => 0.02, burst => 2 });
+is(join(' ', map { knock('ep-both') } 1 .. 2), 'R 53300', 'tcp');
+is(join(' ', map { knock_ws('ep-both') } 1 .. 3), 'R R 53300', 'ws');
+is(knock('ep-both'), '53300', 'tcp has not become wider by it');
+
+rates('ep-ws', undef, { rps => 0.01, burst => 1 });
+is(join(' ', map { knock_ws('ep-ws') } 1 .. 2), 'R 53300', 'ws alone');
+is(passed(map { knock('ep-ws') } 1 .. 6), 4, 'tcp as configured');
 
 nginx("limit_connections rate=1000r/s burst=1000;\n");
 rates('ep-tight2', { rps => 0.01, burst => 1 });

@@ -111,25 +111,30 @@ ngx_neon_access_verifier(ngx_neon_session_t *s)
 }
 
 
-/* login attempts by endpoint; what the control plane says of it comes first */
+/*
+ * Login attempts by endpoint.  What the control plane says of it comes first,
+ * and has a bucket for each front: their rates differ.
+ */
 
 static ngx_int_t
 ngx_neon_access_rate(ngx_neon_session_t *s)
 {
     neon_str_t              endpoint;
+    ngx_neon_limit_e        what;
     const ngx_neon_rate_t  *rate;
 
     rate = &s->login->access->rate[s->front->index];
+    what = NGX_NEON_LIMIT_FRONT + s->front->index;
 
     if (rate->rate == 0) {
         rate = &s->conf->limit_connections;
+        what = NGX_NEON_LIMIT_LOGIN;
     }
 
     endpoint = neon_endpoint_normal(neon_str(s->endpoint.data,
                                              s->endpoint.len));
 
-    if (ngx_neon_limit_take(ngx_neon_zone(s->conf), NGX_NEON_LIMIT_LOGIN,
-                            endpoint, rate)
+    if (ngx_neon_limit_take(ngx_neon_zone(s->conf), what, endpoint, rate)
         == 0)
     {
         return NGX_OK;

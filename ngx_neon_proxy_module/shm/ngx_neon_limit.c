@@ -169,14 +169,23 @@ ngx_neon_limit_load(ngx_neon_limit_t *l, ngx_neon_zone_t *zone,
 
     p = ngx_neon_lru_touch_locked(&zone->sh->limits, &l->key);
 
-    if (p) {
-        ngx_memcpy(b, p, sizeof(ngx_neon_limit_bucket_t));
-
-    } else {
+    if (p == NULL) {
         ngx_memzero(b, sizeof(ngx_neon_limit_bucket_t));
+        b->empty = l->now;
+        return;
     }
 
+    ngx_memcpy(b, p, sizeof(ngx_neon_limit_bucket_t));
+
     b->empty = ngx_max(b->empty, l->now);
+
+    if (b->empty > l->now + l->width) {
+
+        /* more than it holds, so the rate was another one: it leaks at ours */
+
+        b->empty = l->now + l->width;
+        ngx_memcpy(p, b, sizeof(ngx_neon_limit_bucket_t));
+    }
 
     if (b->last + NGX_NEON_LIMIT_FORGET * 1000ULL < l->now) {
         b->reserved = 0;

@@ -23,6 +23,8 @@
 
 typedef enum {
     NGX_NEON_LIMIT_LOGIN = 'l',               /* by endpoint */
+    NGX_NEON_LIMIT_FRONT = '0',               /* ... and front, one for each:
+                                                 '0', '1' ... */
     NGX_NEON_LIMIT_WAKE = 'w',                /* by endpoint */
     NGX_NEON_LIMIT_CANCEL = 'c',              /* by subnet */
     NGX_NEON_LIMIT_DRAIN = 'd',               /* one for all sessions */

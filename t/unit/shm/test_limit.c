@@ -170,6 +170,37 @@ test_reserve(void **state)
 }
 
 
+/* the rate is what it says now: in a reload, or of the control plane */
+
+static void
+test_other_rate(void **state)
+{
+    ngx_uint_t  i;
+
+    static const ngx_neon_rate_t  slow = { 1, 20000 };
+    static const ngx_neon_rate_t  fast = { 100000, 2000 };
+
+    for (i = 0; i < 20; i++) {
+        assert_int_equal(take("ep", &slow), 0);
+    }
+
+    assert_int_equal(take("ep", &slow), 1000000);
+
+    assert_int_equal(take("ep", &fast), 10);
+    ngx_current_msec += 10;
+    assert_int_equal(take("ep", &fast), 0);
+    assert_int_equal(reserve("ep", &fast), NGX_DECLINED);
+
+    /* 20 ms of the fast one are nothing to the slow one */
+
+    for (i = 0; i < 19; i++) {
+        assert_int_equal(take("ep", &slow), 0);
+    }
+
+    assert_true(take("ep", &slow) > 0);
+}
+
+
 static void
 test_rates(void **state)
 {
@@ -220,9 +251,6 @@ test_rates(void **state)
         assert_int_equal(take("wide", &wide), 0);
     }
 
-    /* the same bucket under another rate, as a reload brings it */
-
-    assert_int_equal(take("slow", &fast), 999999);
     assert_int_equal(take("slow", &none), 0);
 }
 
@@ -349,6 +377,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         test(test_vector),
         test(test_reserve),
+        test(test_other_rate),
         test(test_rates),
         test(test_keys),
         test(test_no_memory),
