@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
 # Drivers of other languages, each as its users call it: TLS with a verified
-# certificate, SCRAM, the endpoint by SNI.
+# certificate, SCRAM, the endpoint by SNI.  Each ends its sessions as it likes,
+# and the access log has 200 for all of them.
 
 use lib 't/lib';
 use NeonTest;
@@ -10,7 +11,11 @@ use File::Path qw/make_path/;
 
 my $t = NeonTest->new;
 my $pg = $t->postgres;
-my $n = $t->nginx(main => $t->static($pg), workers => 2);
+my $log = $t->dir . '/access.log';
+my $n = $t->nginx(main => $t->static($pg), workers => 2,
+                  stream_head => "log_format t '\$neon_application_name"
+                                 . " \$neon_error \$status';\n"
+                                 . "access_log $log t;\n");
 
 my $clients = top() . '/t/clients';
 my $work = build() . '/t/clients';
@@ -99,5 +104,14 @@ client('Go lib/pq', -d "$gocode/src/github.com/lib/pq"
                     ? absent('go', 'version') : 'no lib/pq',
        'bash', '-ec', 'go build -o "$0" "$1" && exec "$0"',
        "$work/smoke", "$clients/go/main.go");
+
+my @lines;
+
+eventually {
+    @lines = split /\n/, slurp($log);
+    @lines == (() = $n->log =~ / client \S+ connected/g);
+} 'each session has its line';
+cmp_ok(scalar @lines, '>=', 1, 'that is what they have');
+is(join("\n", grep { !/ 200$/ } @lines), '', 'with 200');
 
 $t->done;
