@@ -31,11 +31,12 @@ my $number = 0;
 my ($n, $cp, $fc);
 
 sub begin {
-    my ($main, $attempts) = @_;
+    my ($main, $attempts, $base) = @_;
 
     $attempts //= 5;
+    $base //= '10ms';
     ($n, $cp) = $t->front(cache => 1, plain => 1, main => <<"END");
-connect_retry attempts=$attempts base=10ms factor=1;
+connect_retry attempts=$attempts base=$base factor=1;
 wake_retry attempts=3 base=10ms factor=1;
 $main
 END
@@ -365,6 +366,10 @@ $ep = endpoint($fc);
 is(outcome(enter($ep)), '57P03', 'one that hangs then');
 like($n->log, qr/\(wake_timeout,.*: compute says that it is .*: $ep,/,
      'the log: the same');
+
+# long pauses are for those that fail
+begin("wake_timeout 9s;\n", 5, '60s');
+play('one that starts is asked each second', 'WW', 'SSSC', 'in');
 
 
 # --- without a cache ------------------------------------------------------
