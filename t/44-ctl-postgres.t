@@ -493,6 +493,36 @@ is(enter($shown), '28P01 Control plane request failed: endpoint cannot be'
    . ' found', 'the example: no such endpoint');
 
 
+# --- reloads ---------------------------------------------------------------
+
+# what the queries of before said is not what the new ones say
+
+sub reload {
+    my ($n, @lines) = @_;
+
+    $n->set(main => join '', map { "$_;\n" } @lines);
+    ok($n->reload, "reload: $lines[-1]");
+}
+
+my ($port, $theirs) = ($pg->port, $other->port);
+$n = front('secret_cache ttl=1h', 'node_cache ttl=1h');
+is(enter($n, what => $where), $port, 'the server of the URL');
+
+reload($n, "control_plane $url",
+       q(node_query "select '127.0.0.1' as host,)
+       . qq( $theirs as port where \$1 <> ''"));
+is(enter($n, what => $where), $theirs, 'the one of the query');
+
+reload($n, "control_plane $url",
+       q(auth_query "select rolname, rolpassword from pg_authid)
+       . q( where rolname = $1 and rolname <> 'alice'"));
+is(enter($n), refused('alice'), 'a role that the query leaves out');
+
+$other->sql("alter role proxy superuser password 'pro /xy'");
+reload($n, 'control_plane ' . $url =~ s/:$port/:$theirs/r);
+is(enter($n, what => $where), $theirs, 'the server of the new URL');
+
+
 unlike($_->log, qr/pro( |%20)|%2Fxy/, 'no password in a log')
     for $n, $own, $mine, $bad;
 

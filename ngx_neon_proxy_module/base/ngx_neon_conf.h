@@ -125,6 +125,8 @@ typedef struct {
 
     ngx_neon_ctl_t         *ctl;
     void                   *ctl_conf;         /* owned by ctl */
+    uint64_t                ctl_id;           /* what is learnt from another
+                                                 one is not this one's */
 
     ngx_uint_t              auth;             /* ngx_neon_auth_mode_e */
     ngx_neon_place_t        certificate;      /* of a stream server's own */

@@ -6,6 +6,8 @@
 
 #include "ngx_neon_ctl.h"
 
+#include "neon_hash.h"
+
 
 ngx_str_t *
 ngx_neon_cached_name(ngx_neon_cached_e cached)
@@ -21,6 +23,30 @@ ngx_neon_cached_name(ngx_neon_cached_e cached)
     };
 
     return &names[cached];
+}
+
+
+void
+ngx_neon_ctl_identify(ngx_neon_conf_t *conf, const ngx_str_t *parts,
+    ngx_uint_t n)
+{
+    static const u_char  none[NEON_HASH_SECRET];
+
+    neon_str_t  chain[3];
+    ngx_uint_t  i;
+
+    /* each part, behind what came before, and its end */
+
+    chain[0] = neon_str(&conf->ctl_id, sizeof(conf->ctl_id));
+    chain[1] = neon_str(conf->ctl->name.data, conf->ctl->name.len);
+    chain[2] = neon_str("", 1);
+
+    conf->ctl_id = neon_hash(none, chain, 3);
+
+    for (i = 0; i < n; i++) {
+        chain[1] = neon_str(parts[i].data, parts[i].len);
+        conf->ctl_id = neon_hash(none, chain, 3);
+    }
 }
 
 

@@ -176,6 +176,10 @@ extern ngx_neon_ctl_t  ngx_neon_ctl_postgres;
 extern ngx_neon_ctl_t  ngx_neon_ctl_static;
 
 
+/* by init: conf->ctl_id, from all that its answers hang on */
+void ngx_neon_ctl_identify(ngx_neon_conf_t *conf, const ngx_str_t *parts,
+    ngx_uint_t n);
+
 /*
  * NGX_OK: the answer is there (r->rc), the handler is not called.  NGX_AGAIN:
  * the handler will be called, from the event loop and never from inside this

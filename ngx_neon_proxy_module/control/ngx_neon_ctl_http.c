@@ -68,9 +68,18 @@ ngx_neon_ctl_t  ngx_neon_ctl_http = {
 static ngx_int_t
 ngx_neon_ctl_http_init(ngx_conf_t *cf, ngx_neon_conf_t *conf)
 {
+    ngx_str_t                  parts[2];
     ngx_neon_ctl_http_conf_t  *hconf;
 
     hconf = conf->ctl_conf;
+
+    /* a new token makes no other control plane */
+
+    parts[0] = hconf->url;
+    parts[1].data = (u_char *) &hconf->api;
+    parts[1].len = sizeof(hconf->api);
+
+    ngx_neon_ctl_identify(conf, parts, 2);
 
     return ngx_neon_ctl_http_init_token(cf, hconf);
 }

@@ -83,6 +83,7 @@ ngx_neon_ctl_postgres_directive(ngx_conf_t *cf,
 static ngx_int_t
 ngx_neon_ctl_postgres_init(ngx_conf_t *cf, ngx_neon_conf_t *conf)
 {
+    ngx_str_t                      parts[4];
     ngx_neon_libpq_pool_t         *pool;
     ngx_neon_ctl_postgres_conf_t  *pgcf;
 
@@ -119,6 +120,13 @@ ngx_neon_ctl_postgres_init(ngx_conf_t *cf, ngx_neon_conf_t *conf)
         pgcf->if_probed = 1;
         pool->probe = ngx_neon_ctl_postgres_probe;
     }
+
+    parts[0] = pgcf->url;
+    parts[1] = pgcf->auth_query;
+    parts[2] = pgcf->access_query;
+    parts[3] = pgcf->node_query;
+
+    ngx_neon_ctl_identify(conf, parts, 4);
 
     pool->conf = conf;
     pool->connections = pgcf->connections;

@@ -13,7 +13,7 @@
 
 
 static ngx_int_t ngx_neon_lookup_hit(ngx_neon_ctl_request_t *r,
-    ngx_neon_lru_value_t *value, ngx_neon_lru_policy_t *policy);
+    ngx_neon_lru_value_t *value);
 
 
 ngx_int_t
@@ -55,7 +55,8 @@ ngx_neon_lookup_start(ngx_neon_ctl_request_t *r)
     zone = ngx_neon_zone(r->conf);
 
     ticket.cache = ngx_neon_lookup_cache(r->call);
-    ticket.key = ngx_neon_lru_key(zone, neon_str(key, len));
+    ticket.key = ngx_neon_lookup_name(r->conf, ticket.cache,
+                                      neon_str(key, len));
 
     if (ngx_neon_lookup_flight_join(r, &ticket) == NGX_OK) {
         return NGX_AGAIN;
@@ -73,7 +74,7 @@ ngx_neon_lookup_start(ngx_neon_ctl_request_t *r)
         {
         case NGX_NEON_FLIGHT_HIT:
 
-            if (ngx_neon_lookup_hit(r, &value, &policy) == NGX_OK) {
+            if (ngx_neon_lookup_hit(r, &value) == NGX_OK) {
                 return NGX_OK;
             }
 
@@ -96,11 +97,8 @@ ngx_neon_lookup_start(ngx_neon_ctl_request_t *r)
 /* NGX_DECLINED: an error that is worth asking again when its time is over */
 
 static ngx_int_t
-ngx_neon_lookup_hit(ngx_neon_ctl_request_t *r, ngx_neon_lru_value_t *value,
-    ngx_neon_lru_policy_t *policy)
+ngx_neon_lookup_hit(ngx_neon_ctl_request_t *r, ngx_neon_lru_value_t *value)
 {
-    ngx_msec_t  ttl;
-
     ngx_neon_ctl_unpack(r, neon_str(value->data, value->len));
 
     if (r->rc != NGX_OK
@@ -113,10 +111,7 @@ ngx_neon_lookup_hit(ngx_neon_ctl_request_t *r, ngx_neon_lru_value_t *value,
 
     r->cached = NGX_NEON_CACHED_HIT;
     r->generation = value->generation;
-
-    ttl = (r->access && !r->access->found) ? r->conf->secret_cache.negative
-                                           : policy->ttl;
-    r->age = ttl > value->left ? ttl - value->left : 0;
+    r->age = value->age;
 
     return NGX_OK;
 }
@@ -149,7 +144,8 @@ ngx_neon_lookup_forget(ngx_neon_ctl_request_t *r, uint64_t generation)
     }
 
     zone = ngx_neon_zone(r->conf);
-    key = ngx_neon_lru_key(zone, neon_str(buf, len));
+    key = ngx_neon_lookup_name(r->conf, ngx_neon_lookup_cache(r->call),
+                               neon_str(buf, len));
 
     return ngx_neon_lru_invalidate(zone,
                           &zone->sh->cache[ngx_neon_lookup_cache(r->call)],
@@ -172,7 +168,8 @@ ngx_neon_lookup_newer(ngx_neon_ctl_request_t *r, uint64_t generation)
     }
 
     zone = ngx_neon_zone(r->conf);
-    key = ngx_neon_lru_key(zone, neon_str(buf, len));
+    key = ngx_neon_lookup_name(r->conf, ngx_neon_lookup_cache(r->call),
+                               neon_str(buf, len));
 
     return ngx_neon_lru_generation(zone,
                           &zone->sh->cache[ngx_neon_lookup_cache(r->call)],
@@ -222,4 +219,25 @@ ngx_neon_lookup_cache(ngx_neon_ctl_call_e call)
 {
     return call == NGX_NEON_CTL_ACCESS ? NGX_NEON_CACHE_SECRET
                                        : NGX_NEON_CACHE_NODE;
+}
+
+
+ngx_neon_key_t
+ngx_neon_lookup_name(ngx_neon_conf_t *conf, ngx_neon_cache_e cache,
+    neon_str_t name)
+{
+    u_char          md5;
+    neon_str_t      parts[3];
+    ngx_neon_key_t  key;
+
+    md5 = (cache == NGX_NEON_CACHE_SECRET && conf->md5_verifiers);
+
+    parts[0] = neon_str(&conf->ctl_id, sizeof(conf->ctl_id));
+    parts[1] = neon_str(&md5, 1);
+    parts[2] = name;
+
+    key.name = name;
+    key.hash = ngx_neon_zone_hash(ngx_neon_zone(conf), parts, 3);
+
+    return key;
 }

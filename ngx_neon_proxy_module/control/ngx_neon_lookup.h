@@ -11,6 +11,7 @@
 
 
 #include "ngx_neon_ctl.h"
+#include "ngx_neon_lru.h"
 
 
 /*
@@ -39,6 +40,14 @@ size_t ngx_neon_lookup_key(ngx_neon_ctl_request_t *r, u_char *buf,
     size_t size);
 
 ngx_neon_cache_e ngx_neon_lookup_cache(ngx_neon_ctl_call_e call);
+
+/*
+ * The key of a name.  It is another one for another control plane, and for the
+ * roles of another `md5_verifiers`: a reload may change both, while workers of
+ * before still learn, and ask.
+ */
+ngx_neon_key_t ngx_neon_lookup_name(ngx_neon_conf_t *conf,
+    ngx_neon_cache_e cache, neon_str_t name);
 
 
 #endif /* NGX_NEON_LOOKUP_H */

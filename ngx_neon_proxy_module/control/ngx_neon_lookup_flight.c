@@ -182,6 +182,7 @@ ngx_neon_lookup_policy(ngx_neon_conf_t *conf, ngx_neon_cache_e cache)
     policy.size = c->size;
     policy.ttl = c->ttl;
     policy.stale = c->stale;
+    policy.negative = conf->secret_cache.negative;
 
     return policy;
 }

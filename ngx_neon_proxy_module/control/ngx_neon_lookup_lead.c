@@ -524,7 +524,12 @@ ngx_neon_lookup_lead_ttl(ngx_neon_lookup_flight_t *f, ngx_uint_t *flags)
             return f->conf->node_cache.ttl;
         }
 
-        return call->access->found ? f->conf->secret_cache.ttl : negative;
+        if (call->access->found) {
+            return f->conf->secret_cache.ttl;
+        }
+
+        *flags = NGX_NEON_LRU_NEGATIVE;
+        return negative;
     }
 
     *flags = NGX_NEON_LRU_ERROR;
@@ -533,7 +538,12 @@ ngx_neon_lookup_lead_ttl(ngx_neon_lookup_flight_t *f, ngx_uint_t *flags)
         return 0;
     }
 
-    return call->retryable ? call->retry_delay : negative;
+    if (call->retryable) {
+        return call->retry_delay;
+    }
+
+    *flags |= NGX_NEON_LRU_NEGATIVE;
+    return negative;
 }
 
 

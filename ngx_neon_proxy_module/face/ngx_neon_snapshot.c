@@ -6,6 +6,8 @@
 
 #include "ngx_neon_snapshot.h"
 
+#include "ngx_neon_lookup.h"
+#include "ngx_neon_lookup_flight.h"
 #include "ngx_neon_page.h"
 
 
@@ -13,6 +15,7 @@
 
 typedef struct {
     ngx_neon_snapshot_t    *snapshot;
+    ngx_neon_conf_t        *conf;
     u_char                 *last;
     ngx_str_t              *keys;
 } ngx_neon_snapshot_visit_t;
@@ -23,8 +26,8 @@ static ngx_int_t ngx_neon_snapshot_workers(ngx_pool_t *pool,
 static void ngx_neon_snapshot_zone(ngx_neon_snapshot_t *snapshot,
     ngx_neon_conf_t *conf, ngx_neon_zone_t *zone);
 static ngx_int_t ngx_neon_snapshot_computes(ngx_pool_t *pool,
-    ngx_neon_snapshot_t *snapshot, ngx_neon_zone_t *zone, ngx_uint_t n);
-static void ngx_neon_snapshot_visit(void *data, neon_str_t key,
+    ngx_neon_snapshot_t *snapshot, ngx_neon_conf_t *conf, ngx_uint_t n);
+static void ngx_neon_snapshot_visit(void *data, const ngx_neon_key_t *key,
     neon_str_t value, ngx_uint_t flags, ngx_msec_int_t left);
 static ngx_int_t ngx_neon_snapshot_key(ngx_pool_t *pool,
     ngx_neon_snapshot_compute_t *compute, ngx_str_t *key);
@@ -78,7 +81,7 @@ ngx_neon_snapshot(ngx_pool_t *pool, ngx_neon_conf_t *conf,
                             conf->name.len)
         != NGX_OK
         || ngx_neon_snapshot_workers(pool, snapshot, zone) != NGX_OK
-        || ngx_neon_snapshot_computes(pool, snapshot, zone, computes)
+        || ngx_neon_snapshot_computes(pool, snapshot, conf, computes)
            != NGX_OK)
     {
         return NULL;
@@ -171,9 +174,11 @@ ngx_neon_snapshot_zone(ngx_neon_snapshot_t *snapshot, ngx_neon_conf_t *conf,
 
 static ngx_int_t
 ngx_neon_snapshot_computes(ngx_pool_t *pool, ngx_neon_snapshot_t *snapshot,
-    ngx_neon_zone_t *zone, ngx_uint_t n)
+    ngx_neon_conf_t *conf, ngx_uint_t n)
 {
     ngx_uint_t                 i;
+    ngx_neon_zone_t           *zone;
+    ngx_neon_lru_policy_t      policy;
     ngx_neon_snapshot_visit_t  visit;
 
     n = ngx_min(n, snapshot->caches[NGX_NEON_CACHE_NODE].entries);
@@ -185,6 +190,7 @@ ngx_neon_snapshot_computes(ngx_pool_t *pool, ngx_neon_snapshot_t *snapshot,
     snapshot->computes = ngx_pcalloc(pool,
                                      n * sizeof(ngx_neon_snapshot_compute_t));
     visit.snapshot = snapshot;
+    visit.conf = conf;
     visit.keys = ngx_palloc(pool, n * sizeof(ngx_str_t));
     visit.last = ngx_pnalloc(pool, n * NGX_NEON_LRU_KEY_MAX);
 
@@ -193,8 +199,12 @@ ngx_neon_snapshot_computes(ngx_pool_t *pool, ngx_neon_snapshot_t *snapshot,
         return NGX_ERROR;
     }
 
+    zone = ngx_neon_zone(conf);
+    policy = ngx_neon_lookup_policy(conf, NGX_NEON_CACHE_NODE);
+
     ngx_neon_lru_visit(zone, &zone->sh->cache[NGX_NEON_CACHE_NODE], n,
-                       ngx_current_msec, ngx_neon_snapshot_visit, &visit);
+                       ngx_current_msec, &policy, ngx_neon_snapshot_visit,
+                       &visit);
 
     for (i = 0; i < snapshot->ncomputes; i++) {
         if (ngx_neon_snapshot_key(pool, &snapshot->computes[i],
@@ -209,16 +219,22 @@ ngx_neon_snapshot_computes(ngx_pool_t *pool, ngx_neon_snapshot_t *snapshot,
 }
 
 
-/* under the zone's lock */
+/* under the zone's lock; what another control plane said is none of ours */
 
 static void
-ngx_neon_snapshot_visit(void *data, neon_str_t key, neon_str_t value,
-    ngx_uint_t flags, ngx_msec_int_t left)
+ngx_neon_snapshot_visit(void *data, const ngx_neon_key_t *key,
+    neon_str_t value, ngx_uint_t flags, ngx_msec_int_t left)
 {
     ngx_neon_snapshot_visit_t *visit = data;
 
     ngx_str_t                    *copy;
     ngx_neon_snapshot_compute_t  *compute;
+
+    if (ngx_neon_lookup_name(visit->conf, NGX_NEON_CACHE_NODE, key->name).hash
+        != key->hash)
+    {
+        return;
+    }
 
     copy = &visit->keys[visit->snapshot->ncomputes];
     compute = &visit->snapshot->computes[visit->snapshot->ncomputes++];
@@ -229,9 +245,9 @@ ngx_neon_snapshot_visit(void *data, neon_str_t key, neon_str_t value,
                      : NGX_NEON_COMPUTE_EXPIRED;
 
     copy->data = visit->last;
-    copy->len = key.len;
+    copy->len = key->name.len;
 
-    visit->last = ngx_cpymem(visit->last, key.data, key.len);
+    visit->last = ngx_cpymem(visit->last, key->name.data, key->name.len);
 }
 
 

@@ -20,7 +20,8 @@ typedef struct {
     ngx_neon_item_t         item;
     ngx_queue_t             queue;
     uint64_t                generation;
-    ngx_msec_t              expires;
+    ngx_msec_t              since;
+    ngx_msec_t              ttl;
     uint16_t                key_len;
     uint16_t                value_len;
     uint8_t                 flags;
@@ -30,8 +31,10 @@ typedef struct {
 
 static ngx_neon_lru_entry_t *ngx_neon_lru_find(ngx_neon_lru_t *lru,
     const ngx_neon_key_t *key);
+static ngx_msec_t ngx_neon_lru_expires(ngx_neon_lru_entry_t *e,
+    const ngx_neon_lru_policy_t *policy);
 static void ngx_neon_lru_value(ngx_neon_lru_entry_t *e, ngx_msec_t now,
-    ngx_neon_lru_value_t *value);
+    ngx_msec_t expires, ngx_neon_lru_value_t *value);
 static void ngx_neon_lru_front(ngx_neon_lru_t *lru, ngx_neon_lru_entry_t *e);
 static void ngx_neon_lru_remove(ngx_neon_lru_t *lru, ngx_slab_pool_t *shpool,
     ngx_neon_lru_entry_t *e);
@@ -88,6 +91,7 @@ ngx_neon_lru_get_locked(ngx_neon_lru_t *lru, ngx_slab_pool_t *shpool,
     const ngx_neon_key_t *key, ngx_msec_t now,
     const ngx_neon_lru_policy_t *policy, ngx_neon_lru_value_t *value)
 {
+    ngx_msec_t             expires;
     ngx_neon_lru_entry_t  *e;
 
     if (policy->size == 0) {
@@ -101,9 +105,11 @@ ngx_neon_lru_get_locked(ngx_neon_lru_t *lru, ngx_slab_pool_t *shpool,
         return NGX_NEON_LRU_MISS;
     }
 
-    if (ngx_neon_lru_over(e->expires, now)) {
+    expires = ngx_neon_lru_expires(e, policy);
 
-        if (ngx_neon_lru_over(e->expires + policy->stale, now)
+    if (ngx_neon_lru_over(expires, now)) {
+
+        if (ngx_neon_lru_over(expires + policy->stale, now)
             || (e->flags & NGX_NEON_LRU_ERROR))
         {
             ngx_neon_lru_remove(lru, shpool, e);
@@ -114,11 +120,13 @@ ngx_neon_lru_get_locked(ngx_neon_lru_t *lru, ngx_slab_pool_t *shpool,
     }
 
     if (e->flags & NGX_NEON_LRU_IDLE) {
-        e->expires = now + policy->ttl;
+        e->since = now;
+        e->ttl = policy->ttl;
+        expires = ngx_neon_lru_expires(e, policy);
     }
 
     ngx_neon_lru_front(lru, e);
-    ngx_neon_lru_value(e, now, value);
+    ngx_neon_lru_value(e, now, expires, value);
 
     lru->stats.hit++;
 
@@ -132,6 +140,7 @@ ngx_neon_lru_get_stale(ngx_neon_zone_t *zone, ngx_neon_lru_t *lru,
     const ngx_neon_lru_policy_t *policy, ngx_neon_lru_value_t *value)
 {
     ngx_int_t              rc;
+    ngx_msec_t             expires;
     ngx_neon_lru_entry_t  *e;
 
     rc = NGX_DECLINED;
@@ -139,13 +148,14 @@ ngx_neon_lru_get_stale(ngx_neon_zone_t *zone, ngx_neon_lru_t *lru,
     ngx_neon_zone_lock(zone);
 
     e = policy->size ? ngx_neon_lru_find(lru, key) : NULL;
+    expires = e ? ngx_neon_lru_expires(e, policy) : 0;
 
     if (e
         && !(e->flags & NGX_NEON_LRU_ERROR)
-        && !ngx_neon_lru_over(e->expires + policy->stale, now))
+        && !ngx_neon_lru_over(expires + policy->stale, now))
     {
         ngx_neon_lru_front(lru, e);
-        ngx_neon_lru_value(e, now, value);
+        ngx_neon_lru_value(e, now, expires, value);
 
         lru->stats.stale++;
         rc = NGX_OK;
@@ -220,7 +230,8 @@ ngx_neon_lru_insert_locked(ngx_neon_zone_t *zone, ngx_neon_lru_t *lru,
 
     e->item.hash = key->hash;
     e->generation = ++zone->sh->generation;
-    e->expires = now + ttl;
+    e->since = now;
+    e->ttl = ttl;
     e->key_len = (uint16_t) key->name.len;
     e->value_len = (uint16_t) value.len;
     e->flags = (uint8_t) flags;
@@ -276,7 +287,7 @@ ngx_neon_lru_generation(ngx_neon_zone_t *zone, ngx_neon_lru_t *lru,
 
     generation = (e
                   && !(e->flags & NGX_NEON_LRU_ERROR)
-                  && !ngx_neon_lru_over(e->expires, now))
+                  && !ngx_neon_lru_over(e->since + e->ttl, now))
                  ? e->generation : 0;
 
     ngx_neon_zone_unlock(zone);
@@ -342,9 +353,11 @@ ngx_neon_lru_rebuild_locked(ngx_neon_lru_t *lru)
 
 void
 ngx_neon_lru_visit(ngx_neon_zone_t *zone, ngx_neon_lru_t *lru, ngx_uint_t n,
-    ngx_msec_t now, ngx_neon_lru_visit_pt visit, void *data)
+    ngx_msec_t now, const ngx_neon_lru_policy_t *policy,
+    ngx_neon_lru_visit_pt visit, void *data)
 {
     ngx_queue_t           *q;
+    ngx_neon_key_t         key;
     ngx_neon_lru_entry_t  *e;
 
     ngx_neon_zone_lock(zone);
@@ -355,9 +368,12 @@ ngx_neon_lru_visit(ngx_neon_zone_t *zone, ngx_neon_lru_t *lru, ngx_uint_t n,
     {
         e = ngx_queue_data(q, ngx_neon_lru_entry_t, queue);
 
-        visit(data, neon_str(e->data, e->key_len),
-              neon_str(e->data + e->key_len, e->value_len), e->flags,
-              (ngx_msec_int_t) (e->expires - now));
+        key.name = neon_str(e->data, e->key_len);
+        key.hash = e->item.hash;
+
+        visit(data, &key, neon_str(e->data + e->key_len, e->value_len),
+              e->flags,
+              (ngx_msec_int_t) (ngx_neon_lru_expires(e, policy) - now));
     }
 
     ngx_neon_zone_unlock(zone);
@@ -387,15 +403,36 @@ ngx_neon_lru_find(ngx_neon_lru_t *lru, const ngx_neon_key_t *key)
 }
 
 
+static ngx_msec_t
+ngx_neon_lru_expires(ngx_neon_lru_entry_t *e,
+    const ngx_neon_lru_policy_t *policy)
+{
+    ngx_msec_t  most;
+
+    if (e->flags & NGX_NEON_LRU_NEGATIVE) {
+        most = policy->negative;
+
+    } else if (e->flags & NGX_NEON_LRU_ERROR) {
+        most = e->ttl;
+
+    } else {
+        most = policy->ttl;
+    }
+
+    return e->since + ngx_min(e->ttl, most);
+}
+
+
 static void
 ngx_neon_lru_value(ngx_neon_lru_entry_t *e, ngx_msec_t now,
-    ngx_neon_lru_value_t *value)
+    ngx_msec_t expires, ngx_neon_lru_value_t *value)
 {
     ngx_memcpy(value->data, e->data + e->key_len, e->value_len);
 
     value->len = e->value_len;
     value->generation = e->generation;
-    value->left = ngx_neon_lru_over(e->expires, now) ? 0 : e->expires - now;
+    value->left = ngx_neon_lru_over(expires, now) ? 0 : expires - now;
+    value->age = ngx_neon_lru_over(e->since, now) ? now - e->since : 0;
     value->flags = e->flags;
 }
 

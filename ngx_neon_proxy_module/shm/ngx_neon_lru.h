@@ -29,6 +29,7 @@
 #define NGX_NEON_LRU_IDLE       1             /* a hit restarts its time */
 #define NGX_NEON_LRU_ERROR      2             /* the value is an error: never
                                                  returned as stale */
+#define NGX_NEON_LRU_NEGATIVE   4             /* its time is ->negative */
 
 
 typedef struct ngx_neon_zone_s  ngx_neon_zone_t;
@@ -65,13 +66,19 @@ typedef struct {
 } ngx_neon_key_t;
 
 
-/* how a cache is to behave: of this process's configuration */
+/*
+ * How a cache is to behave: of this process's configuration.  An entry lives as
+ * long as it was given, and no longer than the one who looks would give it: a
+ * reload that shortens a time holds for what is there, too.  Errors that are
+ * not NEGATIVE have a time of their own.
+ */
 
 typedef struct {
     ngx_uint_t              size;             /* 0: keeps nothing */
     ngx_msec_t              ttl;
     ngx_msec_t              stale;            /* kept for so long behind its
                                                  expiry, for _get_stale() */
+    ngx_msec_t              negative;         /* in place of ttl */
 } ngx_neon_lru_policy_t;
 
 
@@ -90,6 +97,8 @@ typedef struct {
     uint64_t                generation;       /* names the entry to
                                                  _invalidate() */
     ngx_msec_t              left;             /* until it expires */
+    ngx_msec_t              age;              /* since it came, or was
+                                                 used (IDLE) */
     ngx_uint_t              flags;
 } ngx_neon_lru_value_t;
 
@@ -165,11 +174,12 @@ void ngx_neon_lru_rebuild_locked(ngx_neon_lru_t *lru);
  * Called for at most n entries, the last used first, under the lock: no
  * allocation, no logging, no waiting in it.
  */
-typedef void (*ngx_neon_lru_visit_pt)(void *data, neon_str_t key,
+typedef void (*ngx_neon_lru_visit_pt)(void *data, const ngx_neon_key_t *key,
     neon_str_t value, ngx_uint_t flags, ngx_msec_int_t left);
 
 void ngx_neon_lru_visit(ngx_neon_zone_t *zone, ngx_neon_lru_t *lru,
-    ngx_uint_t n, ngx_msec_t now, ngx_neon_lru_visit_pt visit, void *data);
+    ngx_uint_t n, ngx_msec_t now, const ngx_neon_lru_policy_t *policy,
+    ngx_neon_lru_visit_pt visit, void *data);
 
 
 #endif /* NGX_NEON_LRU_H */

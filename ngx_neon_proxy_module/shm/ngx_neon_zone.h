@@ -44,7 +44,7 @@
 #include "ngx_neon_slot.h"
 
 
-#define NGX_NEON_ZONE_MAGIC     0x4e454f4e5a303032ULL   /* "NEONZ002" */
+#define NGX_NEON_ZONE_MAGIC     0x4e454f4e5a303033ULL   /* "NEONZ003" */
 #define NGX_NEON_ZONE_SECRET    32
 
 

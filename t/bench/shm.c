@@ -47,7 +47,7 @@ static ngx_slab_pool_t         *pool;
 static ngx_neon_zone_t          zone;
 static shared_t                *shared;
 static char                     names[NGX_NEON_CACHES][ENTRIES][32];
-static ngx_neon_lru_policy_t    policy = { ENTRIES, 3600000, 0 };
+static ngx_neon_lru_policy_t    policy = { ENTRIES, 3600000, 0, 0 };
 static u_char                   buffer[NGX_NEON_LRU_VALUE_MAX];
 static ngx_uint_t               me, measure;
 static double                   ticks;        /* a nanosecond */

@@ -38,7 +38,7 @@ static ngx_neon_zone_t              *zone;
 static ngx_uint_t                    me;
 static uint64_t                      random_state;
 static u_char                        buffer[NGX_NEON_LRU_VALUE_MAX];
-static const ngx_neon_lru_policy_t   policy = { 400, 50, 20 };
+static const ngx_neon_lru_policy_t   policy = { 400, 50, 20, 50 };
 
 
 static ngx_msec_t

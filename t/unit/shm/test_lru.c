@@ -33,6 +33,7 @@ setup(void **state)
     policy.size = 100;
     policy.ttl = 1000;
     policy.stale = 0;
+    policy.negative = 0;
 
     memset(&value, 0, sizeof(value));
     value.data = buffer;
@@ -312,6 +313,77 @@ test_stale(void **state)
     assert_int_equal(get_stale("a", 500), NGX_DECLINED);
     assert_int_equal(get("a", 500), NGX_NEON_LRU_EXPIRED);
     assert_int_equal(lru->table.count, 0);
+}
+
+
+/* after a reload with a shorter time: it holds for what is there */
+
+static void
+test_shorter(void **state)
+{
+    assert_int_equal(put("a", "x", 0, 1000, 100), NGX_OK);
+    assert_int_equal(put("i", "x", NGX_NEON_LRU_IDLE, 1000, 100), NGX_OK);
+    assert_int_equal(put("e", "no", NGX_NEON_LRU_ERROR, 1000, 100), NGX_OK);
+
+    policy.negative = 1000;
+    assert_int_equal(put("n", "no", NGX_NEON_LRU_NEGATIVE, 1000, 100), NGX_OK);
+    assert_int_equal(put("r", "no", NGX_NEON_LRU_NEGATIVE|NGX_NEON_LRU_ERROR,
+                         1000, 100), NGX_OK);
+
+    policy.ttl = 300;
+
+    assert_int_equal(get("a", 399), NGX_NEON_LRU_HIT);
+    assert_int_equal(value.left, 1);
+    assert_int_equal(value.age, 299);
+    assert_int_equal(get("a", 400), NGX_NEON_LRU_EXPIRED);
+
+    assert_int_equal(get("i", 399), NGX_NEON_LRU_HIT);
+    assert_int_equal(value.left, 300);
+    assert_int_equal(value.age, 0);
+    assert_int_equal(get("i", 698), NGX_NEON_LRU_HIT);
+    assert_int_equal(get("i", 998), NGX_NEON_LRU_EXPIRED);
+
+    assert_int_equal(get("n", 600), NGX_NEON_LRU_HIT);
+    assert_int_equal(get("r", 600), NGX_NEON_LRU_HIT);
+    assert_int_equal(value.left, 500);
+
+    policy.negative = 500;
+
+    assert_int_equal(get("n", 600), NGX_NEON_LRU_EXPIRED);
+    assert_int_equal(get("r", 600), NGX_NEON_LRU_EXPIRED);
+
+    /* a time that was said with it */
+
+    policy.negative = 0;
+
+    assert_int_equal(get("e", 1099), NGX_NEON_LRU_HIT);
+    assert_int_equal(value.left, 1);
+    assert_int_equal(get("e", 1100), NGX_NEON_LRU_EXPIRED);
+
+    /* a longer one gives it no more than it had */
+
+    assert_int_equal(put("a", "x", 0, 300, 0), NGX_OK);
+    policy.ttl = 1000;
+    assert_int_equal(get("a", 299), NGX_NEON_LRU_HIT);
+    assert_int_equal(get("a", 300), NGX_NEON_LRU_EXPIRED);
+
+    /* behind a shorter time, stale as long as it would have been */
+
+    assert_int_equal(put("a", "x", 0, 1000, 0), NGX_OK);
+    policy.ttl = 300;
+    policy.stale = 100;
+    assert_int_equal(get("a", 300), NGX_NEON_LRU_EXPIRED);
+    assert_int_equal(get_stale("a", 399), NGX_OK);
+    assert_int_equal(value.left, 0);
+    assert_int_equal(value.age, 399);
+    assert_int_equal(get_stale("a", 400), NGX_DECLINED);
+
+    /* a clock that went back */
+
+    policy.stale = 0;
+    assert_int_equal(put("a", "x", 0, 300, 100), NGX_OK);
+    assert_int_equal(get("a", 90), NGX_NEON_LRU_HIT);
+    assert_int_equal(value.age, 0);
 }
 
 
@@ -604,13 +676,14 @@ static char            seen[64];
 
 
 static void
-visit(void *data, neon_str_t key, neon_str_t text, ngx_uint_t flags,
-    ngx_msec_int_t left)
+visit(void *data, const ngx_neon_key_t *key, neon_str_t text,
+    ngx_uint_t flags, ngx_msec_int_t left)
 {
     assert_ptr_equal(data, seen);
 
     lefts[strlen(seen) / 4] = left;
-    sprintf(seen + strlen(seen), "%.*s=%.*s%c", (int) key.len, key.data,
+    sprintf(seen + strlen(seen), "%.*s=%.*s%c", (int) key->name.len,
+            key->name.data,
             (int) text.len, text.data, flags ? '!' : ' ');
 }
 
@@ -618,7 +691,7 @@ visit(void *data, neon_str_t key, neon_str_t text, ngx_uint_t flags,
 static void
 test_visit(void **state)
 {
-    ngx_neon_lru_visit(zone, lru, 8, 0, visit, seen);
+    ngx_neon_lru_visit(zone, lru, 8, 0, &policy, visit, seen);
     assert_string_equal(seen, "");
 
     assert_int_equal(put("a", "1", 0, 100, 0), NGX_OK);
@@ -626,18 +699,18 @@ test_visit(void **state)
     assert_int_equal(put("c", "3", 0, 300, 0), NGX_OK);
     assert_int_equal(get("a", 0), NGX_NEON_LRU_HIT);
 
-    ngx_neon_lru_visit(zone, lru, 8, 250, visit, seen);
+    ngx_neon_lru_visit(zone, lru, 8, 250, &policy, visit, seen);
     assert_string_equal(seen, "a=1 c=3 b=2!");
     assert_int_equal(lefts[0], -150);
     assert_int_equal(lefts[1], 50);
     assert_int_equal(lefts[2], -50);
 
     seen[0] = '\0';
-    ngx_neon_lru_visit(zone, lru, 2, 250, visit, seen);
+    ngx_neon_lru_visit(zone, lru, 2, 250, &policy, visit, seen);
     assert_string_equal(seen, "a=1 c=3 ");
 
     seen[0] = '\0';
-    ngx_neon_lru_visit(zone, lru, 0, 250, visit, seen);
+    ngx_neon_lru_visit(zone, lru, 0, 250, &policy, visit, seen);
     assert_string_equal(seen, "");
 }
 
@@ -770,6 +843,7 @@ main(void)
         both(test_signed_time),
         both(test_expired_is_removed),
         both(test_stale),
+        both(test_shorter),
         both(test_errors_are_never_stale),
         both(test_eviction_by_size),
         both(test_smaller_size),

@@ -21,7 +21,8 @@
 typedef struct {
     ngx_uint_t              present;
     uint64_t                generation;
-    ngx_msec_t              expires;
+    ngx_msec_t              since;
+    ngx_msec_t              ttl;
     ngx_uint_t              flags;
     neon_str_t              value;
     uint64_t                used;             /* greater: later */
@@ -96,6 +97,24 @@ over(ngx_msec_t time)
 }
 
 
+static ngx_msec_t
+expires(cache_t *c, entry_t *e)
+{
+    ngx_msec_t  ttl;
+
+    ttl = e->ttl;
+
+    if (e->flags & NGX_NEON_LRU_NEGATIVE) {
+        ttl = ngx_min(ttl, c->policy.negative);
+
+    } else if (!(e->flags & NGX_NEON_LRU_ERROR)) {
+        ttl = ngx_min(ttl, c->policy.ttl);
+    }
+
+    return e->since + ttl;
+}
+
+
 static ngx_neon_lru_e
 model_get(cache_t *c, entry_t *e)
 {
@@ -108,11 +127,11 @@ model_get(cache_t *c, entry_t *e)
         return NGX_NEON_LRU_MISS;
     }
 
-    if (over(e->expires)) {
+    if (over(expires(c, e))) {
         c->stats.expired++;
 
         if ((e->flags & NGX_NEON_LRU_ERROR)
-            || over(e->expires + c->policy.stale))
+            || over(expires(c, e) + c->policy.stale))
         {
             drop(c, e);
         }
@@ -121,7 +140,8 @@ model_get(cache_t *c, entry_t *e)
     }
 
     if (e->flags & NGX_NEON_LRU_IDLE) {
-        e->expires = now + c->policy.ttl;
+        e->since = now;
+        e->ttl = c->policy.ttl;
     }
 
     e->used = ++used;
@@ -137,7 +157,7 @@ model_get_stale(cache_t *c, entry_t *e)
     if (c->policy.size == 0
         || !e->present
         || (e->flags & NGX_NEON_LRU_ERROR)
-        || over(e->expires + c->policy.stale))
+        || over(expires(c, e) + c->policy.stale))
     {
         return NGX_DECLINED;
     }
@@ -204,13 +224,14 @@ model_memory(cache_t *c)
 /* --- the steps ------------------------------------------------------------ */
 
 static void
-same_value(entry_t *e, const ngx_neon_lru_value_t *v)
+same_value(cache_t *c, entry_t *e, const ngx_neon_lru_value_t *v)
 {
     assert_int_equal(v->len, e->value.len);
     assert_int_equal(ngx_memcmp(v->data, e->value.data, v->len), 0);
     assert_int_equal(v->generation, e->generation);
     assert_int_equal(v->flags, e->flags);
-    assert_int_equal(v->left, over(e->expires) ? 0 : e->expires - now);
+    assert_int_equal(v->left, over(expires(c, e)) ? 0 : expires(c, e) - now);
+    assert_int_equal(v->age, over(e->since) ? now - e->since : 0);
 
     if (draw(8) == 0) {
         token = v->generation;
@@ -230,7 +251,7 @@ step_get(cache_t *c, ngx_uint_t k)
     assert_int_equal(rc, model_get(c, &c->entry[k]));
 
     if (rc == NGX_NEON_LRU_HIT) {
-        same_value(&c->entry[k], &v);
+        same_value(c, &c->entry[k], &v);
     }
 }
 
@@ -247,7 +268,7 @@ step_get_stale(cache_t *c, ngx_uint_t k)
     assert_int_equal(rc, model_get_stale(c, &c->entry[k]));
 
     if (rc == NGX_OK) {
-        same_value(&c->entry[k], &v);
+        same_value(c, &c->entry[k], &v);
     }
 }
 
@@ -265,7 +286,7 @@ step_insert(cache_t *c, ngx_uint_t k)
     value.len = draw(tiny ? 50 : 2000) ? draw(250)
                                        : draw(NGX_NEON_LRU_VALUE_MAX + 3);
     value.data = pool + draw(POOL - value.len);
-    flags = draw(4);
+    flags = draw(8);
     ttl = draw(60);
 
     rc = ngx_neon_lru_insert(zone, c->lru, &keys[k], value, flags, ttl, now,
@@ -290,7 +311,8 @@ step_insert(cache_t *c, ngx_uint_t k)
 
     e->present = 1;
     e->generation = ++generation;
-    e->expires = now + ttl;
+    e->since = now;
+    e->ttl = ttl;
     e->flags = flags;
     e->value = value;
     e->used = ++used;
@@ -345,6 +367,7 @@ step_reload(cache_t *c)
 {
     c->policy.size = draw(8) == 0 ? 0 : tiny ? 1000 : draw(KEYS + 10);
     c->policy.ttl = draw(60);
+    c->policy.negative = draw(60);
     c->policy.stale = draw(3) ? draw(40) : 0;
 
     if (draw(4) == 0 && !tiny) {
@@ -393,8 +416,8 @@ step(void)
 /* --- the full look -------------------------------------------------------- */
 
 static void
-same_entry(void *data, neon_str_t key, neon_str_t value, ngx_uint_t flags,
-    ngx_msec_int_t left)
+same_entry(void *data, const ngx_neon_key_t *key, neon_str_t value,
+    ngx_uint_t flags, ngx_msec_int_t left)
 {
     cache_t   *c;
     entry_t   *e;
@@ -406,15 +429,16 @@ same_entry(void *data, neon_str_t key, neon_str_t value, ngx_uint_t flags,
     c = args[0];
     last = args[1];
 
-    e = &c->entry[key.data[0]];
+    e = &c->entry[key->name.data[0]];
 
-    assert_int_equal(key.len, keys[e - c->entry].name.len);
+    assert_int_equal(key->name.len, keys[e - c->entry].name.len);
+    assert_true(key->hash == keys[e - c->entry].hash);
     assert_true(e->present);
     assert_true(e->used < *last);
     assert_int_equal(value.len, e->value.len);
     assert_int_equal(ngx_memcmp(value.data, e->value.data, value.len), 0);
     assert_int_equal(flags, e->flags);
-    assert_int_equal(left, (ngx_msec_int_t) (e->expires - now));
+    assert_int_equal(left, (ngx_msec_int_t) (expires(c, e) - now));
 
     *last = e->used;
 }
@@ -438,7 +462,8 @@ look(void)
         args[0] = c;
         args[1] = &last;
 
-        ngx_neon_lru_visit(zone, c->lru, KEYS + 1, now, same_entry, args);
+        ngx_neon_lru_visit(zone, c->lru, KEYS + 1, now, &c->policy, same_entry,
+                           args);
     }
 
     shm_assert(shm);

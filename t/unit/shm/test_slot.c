@@ -175,8 +175,8 @@ test_killed(void **state)
     ngx_current_msec = 0;
 
     {
-        ngx_neon_lru_value_t         value = { NULL, 0, 0, 0, 0 };
-        const ngx_neon_lru_policy_t  policy = { 10, 1000, 0 };
+        ngx_neon_lru_value_t         value = { NULL, 0, 0, 0, 0, 0 };
+        const ngx_neon_lru_policy_t  policy = { 10, 1000, 0, 0 };
 
         assert_int_equal(ngx_neon_flight_enter(&shm->zone[1], &ticket, 0,
                                                &policy, 0, &value),

@@ -9,7 +9,7 @@
 #include "neon_hash.h"
 
 
-static ngx_neon_lru_policy_t  policy = { 100000, 1000, 0 };
+static ngx_neon_lru_policy_t  policy = { 100000, 1000, 0, 0 };
 static u_char                 buffer[NGX_NEON_LRU_VALUE_MAX];
 
 
