@@ -129,6 +129,13 @@ ngx_neon_lookup_cancel(ngx_neon_ctl_request_t *r)
 }
 
 
+void
+ngx_neon_lookup_exit(void)
+{
+    ngx_neon_lookup_flight_exit();
+}
+
+
 ngx_int_t
 ngx_neon_lookup_forget(ngx_neon_ctl_request_t *r, uint64_t generation)
 {

@@ -24,6 +24,10 @@ ngx_int_t ngx_neon_lookup_start(ngx_neon_ctl_request_t *r);
 /* the handler will not be called any more; the others get their answer */
 void ngx_neon_lookup_cancel(ngx_neon_ctl_request_t *r);
 
+/* exit_process: questions that are open are given up; what they keep in the
+   zone is free at once for those of others */
+void ngx_neon_lookup_exit(void);
+
 /*
  * What r's call was told under that generation proved wrong.  NGX_DECLINED:
  * the cache has something newer by now, or nothing.

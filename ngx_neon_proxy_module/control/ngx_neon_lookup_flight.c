@@ -148,6 +148,31 @@ ngx_neon_lookup_flight_leave(ngx_neon_ctl_request_t *r)
 
 
 void
+ngx_neon_lookup_flight_exit(void)
+{
+    ngx_uint_t                 i;
+    ngx_queue_t               *q, *head;
+    ngx_neon_lookup_flight_t  *f;
+
+    for (i = 0; i < NGX_NEON_LOOKUP_BUCKETS; i++) {
+        head = &ngx_neon_lookup_flights[i];
+
+        if (head->next == NULL) {
+            continue;
+        }
+
+        for (q = ngx_queue_head(head);
+             q != ngx_queue_sentinel(head);
+             q = ngx_queue_next(q))
+        {
+            f = ngx_queue_data(q, ngx_neon_lookup_flight_t, queue);
+            ngx_neon_lookup_lead_settle(f, 0);
+        }
+    }
+}
+
+
+void
 ngx_neon_lookup_flight_release(ngx_neon_ctl_request_t *r)
 {
     ngx_neon_zone_t           *zone;

@@ -73,6 +73,9 @@ ngx_int_t ngx_neon_lookup_flight_follow(ngx_neon_ctl_request_t *r,
 /* r does not wait any more; a leader goes on for the others */
 void ngx_neon_lookup_flight_leave(ngx_neon_ctl_request_t *r);
 
+/* of all flights: the leases are the slot's */
+void ngx_neon_lookup_flight_exit(void);
+
 ngx_neon_lru_policy_t ngx_neon_lookup_policy(ngx_neon_conf_t *conf,
     ngx_neon_cache_e cache);
 
@@ -98,6 +101,9 @@ void ngx_neon_lookup_flight_deliver(ngx_neon_lookup_flight_t *f,
 /* asks, after a pause */
 void ngx_neon_lookup_lead(ngx_neon_lookup_flight_t *f, ngx_msec_t pause);
 void ngx_neon_lookup_lead_answer_handler(ngx_neon_ctl_request_t *r);
+
+/* what is kept of limit_unknown is taken, or (take 0) given back */
+void ngx_neon_lookup_lead_settle(ngx_neon_lookup_flight_t *f, ngx_uint_t take);
 
 /* a call begins, and is over; or r leaves, in whose trace it is */
 void ngx_neon_lookup_trace_call(ngx_neon_lookup_flight_t *f);

@@ -28,7 +28,6 @@ static void ngx_neon_lookup_lead_stop(ngx_neon_lookup_flight_t *f);
 static void ngx_neon_lookup_lead_refuse_handler(ngx_event_t *ev);
 static ngx_neon_ctl_request_t *ngx_neon_lookup_lead_neighbour(
     ngx_neon_lookup_flight_t *f, neon_ip_t *subnet);
-static void ngx_neon_lookup_lead_settle(ngx_neon_lookup_flight_t *f);
 static void ngx_neon_lookup_lead_answered_handler(ngx_event_t *ev);
 static void ngx_neon_lookup_lead_answered(ngx_neon_lookup_flight_t *f);
 static void ngx_neon_lookup_lead_end(ngx_neon_lookup_flight_t *f);
@@ -315,25 +314,21 @@ ngx_neon_lookup_lead_neighbour(ngx_neon_lookup_flight_t *f, neon_ip_t *subnet)
 }
 
 
-/* the answer says whether the name was unknown */
-
-static void
-ngx_neon_lookup_lead_settle(ngx_neon_lookup_flight_t *f)
+void
+ngx_neon_lookup_lead_settle(ngx_neon_lookup_flight_t *f, ngx_uint_t take)
 {
-    neon_ip_t                ip;
-    ngx_neon_ctl_request_t  *call;
+    neon_ip_t  ip;
 
     if (!f->reserved) {
         return;
     }
 
     f->reserved = 0;
-    call = &f->call;
-    ip = call->client;
+    ip = f->call.client;
 
     ngx_neon_limit_settle(ngx_neon_zone(f->conf), NGX_NEON_LIMIT_UNKNOWN,
                           ngx_neon_limit_subnet(&ip), &f->conf->limit_unknown,
-                          call->rc == NGX_OK && !call->access->found);
+                          take);
 }
 
 
@@ -355,11 +350,19 @@ ngx_neon_lookup_lead_answered_handler(ngx_event_t *ev)
 static void
 ngx_neon_lookup_lead_answered(ngx_neon_lookup_flight_t *f)
 {
+    ngx_neon_ctl_request_t  *call;
+
+    call = &f->call;
+
     ngx_neon_lookup_lead_measure(f);
     ngx_neon_lookup_trace_answer(f);
-    ngx_neon_lookup_lead_settle(f);
 
-    if (f->call.rc != NGX_OK
+    /* was the name unknown?  of ACCESS only, which alone keeps something */
+
+    ngx_neon_lookup_lead_settle(f, call->rc == NGX_OK && call->access
+                                   && !call->access->found);
+
+    if (call->rc != NGX_OK
         && (ngx_neon_lookup_lead_stale(f) == NGX_OK
             || ngx_neon_lookup_lead_again(f) == NGX_OK))
     {

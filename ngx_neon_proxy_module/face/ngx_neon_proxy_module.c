@@ -11,6 +11,7 @@
 #include "ngx_neon_curl.h"
 #include "ngx_neon_drain.h"
 #include "ngx_neon_libpq.h"
+#include "ngx_neon_lookup.h"
 #include "ngx_neon_otlp.h"
 #include "ngx_neon_retire.h"
 #include "ngx_neon_trace.h"
@@ -297,6 +298,8 @@ ngx_neon_proxy_exit_process(ngx_cycle_t *cycle)
 
     ngx_neon_curl_exit(cycle);
     ngx_neon_libpq_exit();
+
+    ngx_neon_lookup_exit();
 
     nmcf = (ngx_neon_main_conf_t *) ngx_get_conf(cycle->conf_ctx,
                                                  ngx_neon_proxy_module);
