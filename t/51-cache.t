@@ -319,6 +319,21 @@ $new = $t->fake_compute(\&NeonTest::welcome);
 $cp->endpoint('ep-1', address => $new->address);
 is(logged(), 'HIT MISS', 'and it is asked when it is there again');
 
+# a wrong password puts a verifier in doubt, but does not take it away from
+# those who know the right one
+begin("node_cache ttl=1h;\nsecret_cache ttl=1h stale=1h;\n");
+is(logged(), 'MISS MISS', 'fetched');
+sleep 6;
+$cp->stop;
+refused('28P01', 'a wrong password', password => 'wrong');
+is(logged(), 'STALE HIT', 'the right one');
+refused('28P01', 'a wrong password again', password => 'wrong');
+is(logged(), 'STALE HIT', 'the right one again');
+
+$cp->resume;
+is(logged(), 'EXPIRED HIT', 'the control plane is asked when it is there');
+is(logged(), 'HIT HIT', 'once');
+
 # verifiers too, where it is said
 begin("node_cache ttl=300ms stale=1h;\nsecret_cache ttl=300ms stale=1h;\n");
 is(logged(), 'MISS MISS', 'fetched');

@@ -160,6 +160,32 @@ ngx_neon_lookup_forget(ngx_neon_ctl_request_t *r, uint64_t generation)
 }
 
 
+ngx_int_t
+ngx_neon_lookup_doubt(ngx_neon_ctl_request_t *r, uint64_t generation)
+{
+    u_char             buf[NGX_NEON_LRU_KEY_MAX];
+    size_t             len;
+    ngx_neon_key_t     key;
+    ngx_neon_zone_t   *zone;
+    ngx_neon_cache_e   cache;
+
+    len = ngx_neon_lookup_key(r, buf, sizeof(buf));
+    cache = ngx_neon_lookup_cache(r->call);
+
+    if (len == 0 || generation == 0
+        || ngx_neon_lookup_policy(r->conf, cache).stale == 0)
+    {
+        return ngx_neon_lookup_forget(r, generation);
+    }
+
+    zone = ngx_neon_zone(r->conf);
+    key = ngx_neon_lookup_name(r->conf, cache, neon_str(buf, len));
+
+    return ngx_neon_lru_expire(zone, &zone->sh->cache[cache], &key, generation,
+                               ngx_current_msec);
+}
+
+
 ngx_uint_t
 ngx_neon_lookup_newer(ngx_neon_ctl_request_t *r, uint64_t generation)
 {

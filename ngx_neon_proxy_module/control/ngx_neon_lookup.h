@@ -35,6 +35,13 @@ void ngx_neon_lookup_exit(void);
 ngx_int_t ngx_neon_lookup_forget(ngx_neon_ctl_request_t *r,
     uint64_t generation);
 
+/*
+ * It may be wrong: the next one asks anew, and has it still where the control
+ * plane is down, and `stale` allows it.
+ */
+ngx_int_t ngx_neon_lookup_doubt(ngx_neon_ctl_request_t *r,
+    uint64_t generation);
+
 /* does the cache have something newer than that for r's call? */
 ngx_uint_t ngx_neon_lookup_newer(ngx_neon_ctl_request_t *r,
     uint64_t generation);

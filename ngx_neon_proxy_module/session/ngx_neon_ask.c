@@ -73,6 +73,19 @@ ngx_neon_ask_forget(ngx_neon_session_t *s, ngx_neon_ctl_call_e call,
 }
 
 
+void
+ngx_neon_ask_doubt(ngx_neon_session_t *s)
+{
+    ngx_neon_ask_request(s, NGX_NEON_CTL_ACCESS);
+
+    if (ngx_neon_lookup_doubt(&s->login->ctl, s->login->access_generation)
+        == NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_INFO, s->log, 0, "forgot the cached verifier");
+    }
+}
+
+
 ngx_uint_t
 ngx_neon_ask_newer(ngx_neon_session_t *s, uint64_t generation)
 {

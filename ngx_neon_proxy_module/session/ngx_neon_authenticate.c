@@ -267,7 +267,7 @@ ngx_neon_auth_password_failed(ngx_neon_session_t *s)
     if (s->secret_cache == NGX_NEON_CACHED_HIT
         && l->access_age >= NGX_NEON_AUTH_DOUBT)
     {
-        ngx_neon_ask_forget(s, NGX_NEON_CTL_ACCESS, l->access_generation);
+        ngx_neon_ask_doubt(s);
     }
 
     return ngx_neon_session_errorf(s, NGX_NEON_REASON_PASSWORD,

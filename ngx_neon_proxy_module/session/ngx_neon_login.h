@@ -253,9 +253,11 @@ ngx_int_t ngx_neon_connect_failed(ngx_neon_session_t *s,
 /* within the held clock; NGX_OK: l->ctl has the answer */
 ngx_int_t ngx_neon_ask(ngx_neon_session_t *s, ngx_neon_ctl_call_e call);
 
-/* what the call was told under that generation proved wrong */
+/* what the call was told under that generation proved wrong; it may be, where
+   it is the verifier: a password was changed, or somebody has guessed */
 void ngx_neon_ask_forget(ngx_neon_session_t *s, ngx_neon_ctl_call_e call,
     uint64_t generation);
+void ngx_neon_ask_doubt(ngx_neon_session_t *s);
 
 /* does the cache have a newer address of the compute by now? */
 ngx_uint_t ngx_neon_ask_newer(ngx_neon_session_t *s, uint64_t generation);
@@ -276,10 +278,8 @@ ngx_int_t ngx_neon_access_check(ngx_neon_session_t *s);
 /* NGX_DECLINED: a UNIX-domain socket, which no list of addresses allows */
 ngx_int_t ngx_neon_access_address(ngx_neon_session_t *s, neon_ip_t *ip);
 
-/*
- * What limits take for the client's network: its address, or one that stands
- * for its private link.
- */
+/* what limits take for the client's network: its address, or one that stands
+   for its private link */
 ngx_int_t ngx_neon_access_network(ngx_neon_session_t *s, neon_ip_t *ip);
 
 /* the private link that rules are about; empty without private_access */

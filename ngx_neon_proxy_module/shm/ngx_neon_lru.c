@@ -274,6 +274,33 @@ ngx_neon_lru_invalidate(ngx_neon_zone_t *zone, ngx_neon_lru_t *lru,
 }
 
 
+ngx_int_t
+ngx_neon_lru_expire(ngx_neon_zone_t *zone, ngx_neon_lru_t *lru,
+    const ngx_neon_key_t *key, uint64_t generation, ngx_msec_t now)
+{
+    ngx_int_t              rc;
+    ngx_neon_lru_entry_t  *e;
+
+    rc = NGX_DECLINED;
+
+    ngx_neon_zone_lock(zone);
+
+    e = ngx_neon_lru_find(lru, key);
+
+    if (e && e->generation <= generation
+        && !ngx_neon_lru_over(e->since + e->ttl, now))
+    {
+        e->ttl = ngx_neon_lru_over(e->since, now) ? now - e->since : 0;
+        lru->stats.invalidated++;
+        rc = NGX_OK;
+    }
+
+    ngx_neon_zone_unlock(zone);
+
+    return rc;
+}
+
+
 uint64_t
 ngx_neon_lru_generation(ngx_neon_zone_t *zone, ngx_neon_lru_t *lru,
     const ngx_neon_key_t *key, ngx_msec_t now)

@@ -138,6 +138,10 @@ ngx_int_t ngx_neon_lru_insert(ngx_neon_zone_t *zone, ngx_neon_lru_t *lru,
 ngx_int_t ngx_neon_lru_invalidate(ngx_neon_zone_t *zone, ngx_neon_lru_t *lru,
     const ngx_neon_key_t *key, uint64_t generation);
 
+/* as _invalidate(), but what policy->stale keeps may still be had stale */
+ngx_int_t ngx_neon_lru_expire(ngx_neon_zone_t *zone, ngx_neon_lru_t *lru,
+    const ngx_neon_key_t *key, uint64_t generation, ngx_msec_t now);
+
 /* of the entry, an error's aside, without it counting as use; 0: none that is
    valid */
 uint64_t ngx_neon_lru_generation(ngx_neon_zone_t *zone, ngx_neon_lru_t *lru,

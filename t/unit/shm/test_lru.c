@@ -387,6 +387,55 @@ test_shorter(void **state)
 }
 
 
+/* as invalidated, but for those who may have it stale */
+
+static void
+test_expire(void **state)
+{
+    uint64_t        first;
+    ngx_neon_key_t  key;
+
+    policy.stale = 100;
+    key = shm_key(shm, "a");
+
+    assert_int_equal(ngx_neon_lru_expire(zone, lru, &key, 1000, 0),
+                     NGX_DECLINED);
+
+    assert_int_equal(put("a", "x", 0, 500, 100), NGX_OK);
+    first = generation;
+    assert_int_equal(put("a", "y", 0, 500, 100), NGX_OK);
+
+    assert_int_equal(ngx_neon_lru_expire(zone, lru, &key, first, 200),
+                     NGX_DECLINED);
+    assert_int_equal(get("a", 200), NGX_NEON_LRU_HIT);
+    assert_int_equal(lru->stats.invalidated, 0);
+
+    assert_int_equal(ngx_neon_lru_expire(zone, lru, &key, generation, 200),
+                     NGX_OK);
+    assert_int_equal(ngx_neon_lru_expire(zone, lru, &key, generation, 250),
+                     NGX_DECLINED);
+    assert_int_equal(lru->stats.invalidated, 1);
+    assert_int_equal(ngx_neon_lru_generation(zone, lru, &key, 200), 0);
+
+    assert_int_equal(get("a", 200), NGX_NEON_LRU_EXPIRED);
+    assert_int_equal(get_stale("a", 299), NGX_OK);
+    assert_value("y");
+    assert_int_equal(get_stale("a", 300), NGX_DECLINED);
+    assert_int_equal(get("a", 300), NGX_NEON_LRU_EXPIRED);
+    assert_int_equal(get("a", 300), NGX_NEON_LRU_MISS);
+
+    /* what is over already stays as it is; a clock that went back */
+
+    assert_int_equal(put("a", "x", 0, 500, 100), NGX_OK);
+    assert_int_equal(ngx_neon_lru_expire(zone, lru, &key, generation, 600),
+                     NGX_DECLINED);
+    assert_int_equal(get_stale("a", 699), NGX_OK);
+    assert_int_equal(ngx_neon_lru_expire(zone, lru, &key, generation, 90),
+                     NGX_OK);
+    assert_int_equal(get("a", 100), NGX_NEON_LRU_EXPIRED);
+}
+
+
 static void
 test_errors_are_never_stale(void **state)
 {
@@ -844,6 +893,7 @@ main(void)
         both(test_expired_is_removed),
         both(test_stale),
         both(test_shorter),
+        both(test_expire),
         both(test_errors_are_never_stale),
         both(test_eviction_by_size),
         both(test_smaller_size),
