@@ -7,6 +7,8 @@ use lib 't/lib';
 use NeonTest;
 use NeonTest::Scram;
 
+use Time::HiRes qw/time/;
+
 my $t = NeonTest->new;
 my ($n, $cp, $fc);
 my $changed = NeonTest::Scram::verifier('new', salt => 'y' x 16);
@@ -67,11 +69,16 @@ refused('28P01', 'the old password', password => 'pw');
 is(calls(), '1 0', 'the verifier was in doubt, and asked for anew');
 
 begin("secret_cache ttl=1m;\n");
+my $learnt = time;
 served('learnt for a minute');
 reload("secret_cache ttl=1h;\n", 'for an hour');
 refused('28P01', 'a wrong password', password => 'new');
 refused('28P01', 'again', password => 'new');
-is(calls(), '0 0', 'puts no verifier in doubt that is new');
+
+SKIP: {
+    skip 'it has become five seconds old', 1 if time - $learnt > 4;
+    is(calls(), '0 0', 'puts no verifier in doubt that is new');
+}
 
 
 # --- no for an answer ------------------------------------------------------
