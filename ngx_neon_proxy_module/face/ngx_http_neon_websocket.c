@@ -584,7 +584,7 @@ ngx_http_neon_websocket_finish(ngx_neon_session_t *s)
     r = s->front_data;
     c = s->client;
 
-    r->request_length += s->up.bytes;
+    r->request_length += s->received + s->up.bytes;
 
     /*
      * A peer that broke the protocol is told why, and may be sending still:

@@ -294,7 +294,7 @@ ngx_stream_neon_finish(ngx_neon_session_t *s)
 
     ss = s->front_data;
 
-    ss->received = s->up.bytes;
+    ss->received = s->received + s->up.bytes;
 
     ngx_stream_finalize_session(ss, ngx_neon_reason(s->reason)->status);
 }

@@ -159,7 +159,7 @@ ngx_neon_client_recv(ngx_neon_session_t *s, size_t n)
 
     if (rc > 0) {
         b->last += rc;
-        s->up.bytes += rc;
+        s->received += rc;
         return NGX_OK;
     }
 

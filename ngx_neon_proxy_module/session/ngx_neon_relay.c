@@ -113,6 +113,7 @@ ngx_neon_relay_begin(ngx_neon_session_t *s)
         }
 
         l->out.last = ngx_cpymem(l->out.last, b->pos, b->last - b->pos);
+        s->down.bytes = b->last - b->pos;
     }
 
     b = &l->out;
@@ -134,6 +135,9 @@ ngx_neon_relay_begin(ngx_neon_session_t *s)
     b = &l->in;
 
     neon_pg_walk_client(&s->walk, b->pos, b->last - b->pos);
+
+    s->up.bytes = b->last - b->pos;
+    s->received -= s->up.bytes;
 
     if (ngx_neon_relay_rest(&s->up.rest, b->pos, b->last - b->pos)
         != NGX_OK)

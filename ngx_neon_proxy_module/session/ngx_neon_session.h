@@ -119,6 +119,8 @@ struct ngx_neon_session_s {
     ngx_neon_pipe_t       up;                 /* client to compute */
     ngx_neon_pipe_t       down;               /* compute to client */
     neon_pg_walk_t        walk;
+    off_t                 received;           /* from the client, for the login
+                                                 only */
     off_t                 burst;              /* to the client, since it last
                                                  sent something */
 
