@@ -286,8 +286,13 @@ ngx_neon_relay_up(ngx_neon_session_t *s)
 
     if (s->framed && s->client_eof && !s->walk.terminate) {
 
-        if (s->tunnel && !ngx_neon_relay_reset(s->client)) {
-            /* whether it also said so inside is not seen */
+        if ((s->tunnel || !neon_pg_walk_busy(&s->walk))
+            && !ngx_neon_relay_reset(s->client))
+        {
+            /*
+             * As without frames: it had nothing under way, or whether it also
+             * said so inside is not seen.
+             */
             return NGX_ERROR;
         }
 
