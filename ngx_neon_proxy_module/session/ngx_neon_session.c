@@ -140,16 +140,18 @@ ngx_neon_session_set_state(ngx_neon_session_t *s, ngx_neon_state_e state)
 {
     uint64_t  now;
 
-    if (state == NGX_NEON_STATE_FINISH && s->state != state) {
-        ngx_neon_session_log_end(s);
-    }
-
     ngx_neon_retire_remove(s);
 
     now = ngx_neon_usec();
 
     if (s->begun) {
         ngx_neon_trace_step(s, state, now);
+    }
+
+    if ((state == NGX_NEON_STATE_FINISH || state == NGX_NEON_STATE_CANCEL)
+        && s->state != state)
+    {
+        ngx_neon_session_log_end(s);
     }
 
     s->spent[s->state] += (uint32_t) (now - s->entered);
@@ -173,10 +175,11 @@ ngx_neon_session_log_end(ngx_neon_session_t *s)
 {
     const ngx_neon_reason_t  *r;
 
-    if (s->reason == NGX_NEON_REASON_NONE) {
+    if (s->reason == s->ended) {
         return;
     }
 
+    s->ended = s->reason;
     r = ngx_neon_reason(s->reason);
 
     if (s->sqlstate[0] == '\0') {

@@ -165,6 +165,7 @@ struct ngx_neon_session_s {
     neon_traceparent_t    context;            /* for the control plane */
     ngx_neon_trace_t     *trace;              /* NULL: not sampled */
     ngx_neon_reason_e     failed;             /* of what is tried again */
+    ngx_neon_reason_e     ended;              /* the reason that the log has */
 
     unsigned              tls:1;              /* the client's leg is secure */
     unsigned              tls_available:1;    /* the front could do TLS */

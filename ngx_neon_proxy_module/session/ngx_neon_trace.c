@@ -57,8 +57,14 @@ ngx_neon_trace_step(ngx_neon_session_t *s, ngx_neon_state_e next, uint64_t now)
         ngx_neon_trace_begin(s, now);
     }
 
-    failed = (next == NGX_NEON_STATE_FINISH) ? s->reason : s->failed;
+    failed = (next == NGX_NEON_STATE_FINISH || next == NGX_NEON_STATE_CANCEL)
+             ? s->reason : s->failed;
     s->failed = NGX_NEON_REASON_NONE;
+
+    if (failed == s->ended) {
+        /* of the step before: its client was lost, and its query canceled */
+        failed = NGX_NEON_REASON_NONE;
+    }
 
     trace = s->trace;
 
