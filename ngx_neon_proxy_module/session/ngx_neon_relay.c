@@ -60,6 +60,7 @@ static ngx_int_t ngx_neon_relay_events(ngx_neon_session_t *s,
 static ngx_int_t ngx_neon_relay_lost(ngx_neon_session_t *s,
     ngx_connection_t *c);
 static ngx_uint_t ngx_neon_relay_sealed_end(ngx_neon_session_t *s);
+static ngx_uint_t ngx_neon_relay_cut(ngx_neon_session_t *s);
 static void ngx_neon_relay_end(ngx_neon_session_t *s);
 
 
@@ -230,6 +231,11 @@ ngx_neon_relay_handler(ngx_neon_session_t *s, ngx_event_t *ev)
     if (s->down.rest.data == NULL
         && (s->down.eof || (s->stopping && neon_pg_walk_left(&s->walk) == 0)))
     {
+        if (ngx_neon_relay_cut(s)) {
+            s->err = 0;
+            (void) ngx_neon_session_error(s, NGX_NEON_REASON_COMPUTE_RESET);
+        }
+
         ngx_neon_relay_end(s);
         return;
     }
@@ -601,8 +607,13 @@ ngx_neon_relay_lost(ngx_neon_session_t *s, ngx_connection_t *c)
         }
     }
 
-    if (s->walk.terminate || ngx_neon_relay_sealed_end(s)) {
-        /* it ended as it was asked to; a close_notify came behind that */
+    if (s->walk.terminate || neon_pg_walk_told(&s->walk)
+        || ngx_neon_relay_sealed_end(s))
+    {
+        /*
+         * It ended as it was asked to, or said that it would; the client said
+         * more, if only a close_notify, that was not read.
+         */
         s->err = 0;
         return NGX_ERROR;
     }
@@ -622,6 +633,19 @@ ngx_neon_relay_sealed_end(ngx_neon_session_t *s)
 {
     return s->sealed
            && (s->err == NGX_ECONNRESET || s->err == NGX_EPIPE);
+}
+
+
+/*
+ * The compute ended in the middle of work: the kernel says the same of one that
+ * was killed as of one that left.
+ */
+
+static ngx_uint_t
+ngx_neon_relay_cut(ngx_neon_session_t *s)
+{
+    return !s->stopping && !s->client_eof && !s->walk.terminate
+           && neon_pg_walk_cut(&s->walk);
 }
 
 

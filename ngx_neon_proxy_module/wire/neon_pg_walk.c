@@ -107,6 +107,21 @@ neon_pg_walk_busy(const neon_pg_walk_t *w)
 }
 
 
+int
+neon_pg_walk_told(const neon_pg_walk_t *w)
+{
+    return w->told && neon_pg_walk_left(w) == 0;
+}
+
+
+int
+neon_pg_walk_cut(const neon_pg_walk_t *w)
+{
+    return !w->lost && !neon_pg_walk_told(w)
+           && (neon_pg_walk_left(w) != 0 || neon_pg_walk_busy(w));
+}
+
+
 /*
  * Both directions, specialized by the compiler.  The loop touches memory of
  * ours only for the few tags that change something.
@@ -308,4 +323,5 @@ neon_pg_walk_note(neon_pg_walk_t *w, int client, unsigned noted)
     }
 
     w->replied = 1;
+    w->told = 0;
 }

@@ -57,6 +57,8 @@ typedef struct {
     unsigned          copy_ext:1;     /* ... and it began in a batch */
     unsigned          replied:1;      /* since the last ReadyForQuery: a
                                          message that only a request causes */
+    unsigned          told:1;         /* the last reply ends something: an
+                                         error, or a command is complete */
     unsigned          failed:1;       /* a batch failed in COPY: the owner of
                                          the next ReadyForQuery is open */
     unsigned          blurred:1;      /* too much for exact counting */
@@ -90,6 +92,12 @@ size_t neon_pg_walk_left(const neon_pg_walk_t *w);
 
 /* work of the client is under way at the compute: worth a CancelRequest */
 int neon_pg_walk_busy(const neon_pg_walk_t *w);
+
+/* a compute that ends here has said so, and may have said why */
+int neon_pg_walk_told(const neon_pg_walk_t *w);
+
+/* one that ends here breaks off, with no word of what becomes of the work */
+int neon_pg_walk_cut(const neon_pg_walk_t *w);
 
 
 #endif /* NEON_PG_WALK_H */

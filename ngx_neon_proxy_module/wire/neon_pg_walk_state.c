@@ -142,6 +142,7 @@ void
 neon_pg_walk_state_compute(neon_pg_walk_t *w, uint8_t tag)
 {
     w->replied = 1;
+    w->told = (tag == 'C' || tag == 'E');
 
     switch (tag) {
 
@@ -282,6 +283,7 @@ neon_pg_walk_state_ready(neon_pg_walk_t *w, uint8_t status)
     neon_pg_walk_state_answer(w);
 
     w->replied = 0;
+    w->told = 0;
     w->failed = 0;
 }
 

@@ -380,6 +380,81 @@ a_blind_one_sees_nothing(void **state)
 }
 
 
+/* does a compute that ends here leave work without a word? */
+
+static void
+cut(void **state)
+{
+    size_t          i;
+    neon_pg_walk_t  w;
+
+    static const struct {
+        const char  *client;
+        const char  *compute;
+        int          told, cut;
+    } cases[] = {
+        { "", "", 0, 0 },
+        { "", "A", 0, 0 },
+        { "", "E", 1, 0 },
+        { "", "N", 0, 0 },
+        { "Q", "", 0, 1 },
+        { "Q", "N", 0, 1 },
+        { "Q", "T", 0, 1 },
+        { "Q", "TD", 0, 1 },
+        { "Q", "TDE", 1, 0 },
+        { "Q", "TDEN", 1, 0 },
+        { "Q", "TDC", 1, 0 },
+        { "Q", "TDCT", 0, 1 },
+        { "Q", "TDCZ", 0, 0 },
+        { "Q", "EZ", 0, 0 },
+        { "QQ", "EZ", 0, 1 },
+        { "P", "", 0, 1 },
+        { "P", "1", 0, 1 },
+        { "Q", "G", 0, 1 },
+        { "Q", "W", 0, 1 },
+        { "Q", "Wd", 0, 1 },
+        { "Q", "WdC", 1, 0 }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char  *p;
+
+        neon_pg_walk_init(&w, 'I');
+
+        for (p = cases[i].client; *p; p++) {
+            pass(&w, 1, (uint8_t) *p, 0, 0);
+        }
+
+        for (p = cases[i].compute; *p; p++) {
+            pass(&w, 0, (uint8_t) *p, 'I', 0);
+        }
+
+        assert_int_equal(neon_pg_walk_told(&w), cases[i].told);
+        assert_int_equal(neon_pg_walk_cut(&w), cases[i].cut);
+
+        /* in the middle of a message, whatever was said before */
+
+        neon_pg_walk_compute(&w, (const uint8_t *) "E\0", 2);
+        assert_false(neon_pg_walk_told(&w));
+        assert_true(neon_pg_walk_cut(&w));
+
+        neon_pg_walk_compute(&w, (const uint8_t *) "\0\0\6x", 4);
+        assert_false(neon_pg_walk_told(&w));
+        assert_true(neon_pg_walk_cut(&w));
+
+        neon_pg_walk_compute(&w, (const uint8_t *) "", 1);
+        assert_true(neon_pg_walk_told(&w));
+        assert_false(neon_pg_walk_cut(&w));
+    }
+
+    neon_pg_walk_blind(&w);
+    assert_false(neon_pg_walk_told(&w));
+    assert_false(neon_pg_walk_cut(&w));
+}
+
+
 static void
 there_is_one_per_idle_session(void **state)
 {
@@ -402,6 +477,7 @@ main(void)
         cmocka_unit_test(unknown_messages),
         cmocka_unit_test(absurd_numbers_of_requests),
         cmocka_unit_test(a_blind_one_sees_nothing),
+        cmocka_unit_test(cut),
         cmocka_unit_test(there_is_one_per_idle_session),
     };
 
