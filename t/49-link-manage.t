@@ -18,8 +18,11 @@ my $compute = $t->fake_compute(sub {
     $c->serve(sub { $p->{user} });
 });
 
+my $log = $t->dir . '/access.log';
 my $l = NeonTest::Link->new($t, plain => 1,
-    main => "tls_required off;\nclient_timeout 2s;\n");
+    main => "tls_required off;\nclient_timeout 2s;\n",
+    head => "log_format m '\$status \$bytes_received';\n",
+    manage => "access_log $log m;");
 my $max = 32768;
 
 sub callback {
@@ -333,5 +336,45 @@ $c = $t->client(port => $d->manage_port);
 $c->send(startup_packet([ user => 'x' ]));
 is($c->read_all, '', 'allow and deny');
 $c->drop;
+
+
+# --- the access log -------------------------------------------------------
+
+sub logged {
+    my ($does) = @_;
+
+    my $before = slurp($log);
+    $does->();
+    eventually { length slurp($log) > length $before };
+    return substr slurp($log), length $before;
+}
+
+my $startup = startup_packet([ user => 'x' ]);
+my $query = message('Q', "no JSON\0");
+
+for my $case (
+    [ 'a callback', 200, $startup . $query . message('X') ],
+    [ 'no Terminate', 200, $startup . $query ],
+    [ 'no query', 200, $startup ],
+    [ 'nothing', 200, '' ],
+    [ 'no PostgreSQL', 400, "GET / HTTP/1.0\r\n\r\n", 8 ],
+    [ 'what is no simple query', 400, $startup . message('P', "\0\0\0\0") ],
+) {
+    my ($name, $status, $bytes, $read) = @$case;
+
+    is(logged(sub {
+        my $c = raw();
+        $c->send($bytes);
+        $c->half_close;
+        $c->read_all;
+        $c->drop;
+    }), "$status " . ($read // length $bytes) . "\n", "access log: $name");
+}
+
+my $quit = raw();
+$quit->send($startup);
+$quit->authenticate;
+is(logged(sub { $l->nginx->reload; $quit->read_all; $quit->drop }),
+   '503 ' . length($startup) . "\n", 'access log: a reload');
 
 $t->done;

@@ -94,6 +94,7 @@ ngx_neon_manage_event(ngx_neon_manage_t *m)
 
         /* idle in a worker that quits, or worker_shutdown_timeout */
 
+        m->quit = 1;
         rc = ngx_neon_manage_fatal(m, "57P01", "terminating connection due to"
                                    " administrator command",
                                    "The proxy is restarting. Connect again.");
@@ -403,6 +404,7 @@ ngx_neon_manage_fatal(ngx_neon_manage_t *m, const char *sqlstate,
                   sqlstate);
 
     m->over = 1;
+    m->failed = !m->quit;
 
     if (m->state == NGX_NEON_MANAGE_TLS || m->sent != m->out_len) {
         /* it would stand in the middle of something else */
@@ -451,6 +453,7 @@ ngx_neon_manage_read(ngx_neon_manage_t *m, size_t n)
         }
 
         m->last += rc;
+        m->received += rc;
     }
 
     return NGX_OK;

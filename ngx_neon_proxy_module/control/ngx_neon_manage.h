@@ -54,6 +54,10 @@ struct ngx_neon_manage_s {
 
     unsigned              tls:1;
     unsigned              over:1;             /* nothing more is read */
+    unsigned              failed:1;           /* by the client's fault */
+    unsigned              quit:1;             /* by ours: we end */
+
+    off_t                 received;           /* bytes of the client */
 
     ngx_neon_manage_e     state;
     ngx_uint_t            requests;           /* for encryption */

@@ -173,6 +173,7 @@ ngx_stream_neon_manage_tls_handler(ngx_connection_t *c)
     }
 
     if (!c->ssl->handshaked) {
+        m->failed = 1;
         ngx_neon_manage_close(m);
         return;
     }
@@ -199,7 +200,15 @@ ngx_stream_neon_manage_verify(ngx_neon_manage_t *m)
 static void
 ngx_stream_neon_manage_finish(ngx_neon_manage_t *m)
 {
-    ngx_stream_finalize_session(m->front_data, NGX_STREAM_OK);
+    ngx_stream_session_t  *ss;
+
+    ss = m->front_data;
+
+    ss->received = m->received;
+
+    ngx_stream_finalize_session(ss, m->failed ? NGX_STREAM_BAD_REQUEST
+                                    : m->quit ? NGX_STREAM_SERVICE_UNAVAILABLE
+                                    : NGX_STREAM_OK);
 }
 
 
