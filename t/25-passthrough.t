@@ -10,6 +10,7 @@ use NeonTest::Wire;
 use DBI;
 
 use NeonTest::Otlp;
+use NeonTest::Page;
 use NeonTest::Process;
 use NeonTest::Scram;
 
@@ -18,8 +19,13 @@ my $pg = $t->postgres;
 my $log = $t->dir . '/access.log';
 my $main = "control_plane static;\nauth passthrough;\n";
 
-my $n = $t->nginx(plain => 1, workers => 2, stream_head => <<"END",
-log_format t '\$neon_user \$neon_endpoint \$neon_auth_method \$neon_sqlstate';
+my $metrics = $t->port;
+my $page = NeonTest::Page->new($metrics);
+
+my $n = $t->nginx(plain => 1, workers => 2,
+    http => NeonTest::Page->server($metrics, 'main'), stream_head => <<"END",
+log_format t '\$neon_user \$neon_endpoint \$neon_auth_method \$neon_sqlstate'
+             ' \$status';
 access_log $log t;
 END
     main => $main . 'endpoint ep-1 ' . $pg->address . ";\n");
@@ -93,10 +99,23 @@ for my $case ([ 'no such database', database => 'nowhere' ],
               "$name: the compute's own error ($e->{C})");
 }
 
-eventually { slurp($log) =~ /^nobody ep-1 passthrough 28P01$/m }
+eventually { slurp($log) =~ /^nobody ep-1 passthrough 28P01 401$/m }
            'the log has the method and the SQLSTATE';
-eventually { slurp($log) =~ /^md5er ep-1 passthrough -$/m }
+eventually { slurp($log) =~ /^md5er ep-1 passthrough - 200$/m }
            'and of a good one';
+
+# who asks in vain is no trouble of the compute's
+
+my %refused = ('28P01' => 401, '3D000' => 403, '22023' => 403);
+eventually { slurp($log) =~ / 3D000 / && slurp($log) =~ / 22023 / };
+is(join(' ', grep { $_ } map { / ep-1 passthrough (?!-)(\S+) (\d+)$/
+       && $2 != ($refused{$1} // 403) ? "$1:$2" : () }
+       split /\n/, slurp($log)), '', 'status of what the compute refuses');
+my $counted = $page->samples;
+is($counted->{"neon_proxy_sessions_total{proxy=\"main\",front=\"tcp\","
+              . "outcome=\"compute\"}"}, 0, 'none failed by its fault');
+cmp_ok($counted->{"neon_proxy_sessions_total{proxy=\"main\",front=\"tcp\","
+                  . "outcome=\"client\"}"}, '>=', 9, 'but by the client');
 
 
 # --- what names the endpoint ---------------------------------------------

@@ -296,7 +296,7 @@ ngx_stream_neon_finish(ngx_neon_session_t *s)
 
     ss->received = s->received + s->up.bytes;
 
-    ngx_stream_finalize_session(ss, ngx_neon_reason(s->reason)->status);
+    ngx_stream_finalize_session(ss, ngx_neon_count_status(s));
 }
 
 

@@ -10,6 +10,7 @@
 
 
 static ngx_neon_outcome_e ngx_neon_count_outcome(ngx_neon_session_t *s);
+static ngx_uint_t ngx_neon_count_refused(ngx_neon_session_t *s);
 static void ngx_neon_count_pipe(ngx_atomic_t *bytes, ngx_neon_pipe_t *p);
 
 
@@ -113,6 +114,10 @@ ngx_neon_count_outcome(ngx_neon_session_t *s)
         return NGX_NEON_OUTCOME_CANCEL;
     }
 
+    if (ngx_neon_count_refused(s)) {
+        return NGX_NEON_OUTCOME_CLIENT;
+    }
+
     switch (ngx_neon_reason(s->reason)->fault) {
 
     case NGX_NEON_FAULT_CLIENT:
@@ -130,4 +135,32 @@ ngx_neon_count_outcome(ngx_neon_session_t *s)
     default:
         return NGX_NEON_OUTCOME_OK;
     }
+}
+
+
+ngx_uint_t
+ngx_neon_count_status(ngx_neon_session_t *s)
+{
+    if (ngx_neon_count_refused(s)) {
+        return ngx_strncmp(s->sqlstate, "28P01", 5) == 0 ? 401 : 403;
+    }
+
+    return ngx_neon_reason(s->reason)->status;
+}
+
+
+/*
+ * The compute works, and says no to what the client wants: a wrong password or
+ * another role (class 28), a database that is not there (3D) or not for him
+ * (42), a parameter that is none (22, 42).
+ */
+
+static ngx_uint_t
+ngx_neon_count_refused(ngx_neon_session_t *s)
+{
+    return s->reason == NGX_NEON_REASON_COMPUTE_ERROR
+           && (ngx_strncmp(s->sqlstate, "28", 2) == 0
+               || ngx_strncmp(s->sqlstate, "3D", 2) == 0
+               || ngx_strncmp(s->sqlstate, "42", 2) == 0
+               || ngx_strncmp(s->sqlstate, "22", 2) == 0);
 }

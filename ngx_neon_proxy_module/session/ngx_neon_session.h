@@ -255,6 +255,9 @@ void ngx_neon_count_login(ngx_neon_session_t *s);
 void ngx_neon_count_bytes(ngx_neon_session_t *s);
 void ngx_neon_count_end(ngx_neon_session_t *s);
 
+/* HTTP, for the access log */
+ngx_uint_t ngx_neon_count_status(ngx_neon_session_t *s);
+
 ngx_neon_metrics_t *ngx_neon_count_metrics(ngx_neon_session_t *s);
 
 
