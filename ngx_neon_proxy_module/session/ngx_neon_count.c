@@ -151,8 +151,8 @@ ngx_neon_count_status(ngx_neon_session_t *s)
 
 /*
  * The compute works, and says no to what the client wants: a wrong password or
- * another role (class 28), a database that is not there (3D) or not for him
- * (42), a parameter that is none (22, 42).
+ * another role (class 28), a database that is not there (3D) or not for that
+ * role (42), a parameter that is none (22, 42).
  */
 
 static ngx_uint_t
