@@ -14,13 +14,15 @@
 
 static ngx_int_t ngx_neon_lookup_hit(ngx_neon_ctl_request_t *r,
     ngx_neon_lru_value_t *value);
+static ngx_int_t ngx_neon_lookup_key(ngx_neon_ctl_request_t *r,
+    u_char *buf, ngx_neon_key_t *key);
+static ngx_neon_lru_t *ngx_neon_lookup_lru(ngx_neon_ctl_request_t *r);
 
 
 ngx_int_t
 ngx_neon_lookup_start(ngx_neon_ctl_request_t *r)
 {
-    u_char                 key[NGX_NEON_LRU_KEY_MAX];
-    size_t                 len;
+    u_char                 buf[NGX_NEON_LRU_KEY_MAX];
     ngx_uint_t             retry;
     ngx_msec_t             pause;
     ngx_neon_zone_t       *zone;
@@ -38,13 +40,11 @@ ngx_neon_lookup_start(ngx_neon_ctl_request_t *r)
         return ngx_neon_ctl_start(r);
     }
 
-    len = ngx_neon_lookup_key(r, key, sizeof(key));
+    if (ngx_neon_lookup_key(r, buf, &ticket.key) != NGX_OK) {
 
-    if (len == 0 && r->call == NGX_NEON_CTL_WAKE) {
-        return ngx_neon_ctl_start(r);
-    }
-
-    if (len == 0) {
+        if (r->call == NGX_NEON_CTL_WAKE) {
+            return ngx_neon_ctl_start(r);
+        }
 
         /* no role has such a name, and to ask for it would be uncounted */
 
@@ -53,10 +53,7 @@ ngx_neon_lookup_start(ngx_neon_ctl_request_t *r)
     }
 
     zone = ngx_neon_zone(r->conf);
-
     ticket.cache = ngx_neon_lookup_cache(r->call);
-    ticket.key = ngx_neon_lookup_name(r->conf, ticket.cache,
-                                      neon_str(key, len));
 
     if (ngx_neon_lookup_flight_join(r, &ticket) == NGX_OK) {
         return NGX_AGAIN;
@@ -139,93 +136,81 @@ ngx_neon_lookup_exit(void)
 ngx_int_t
 ngx_neon_lookup_forget(ngx_neon_ctl_request_t *r, uint64_t generation)
 {
-    u_char            buf[NGX_NEON_LRU_KEY_MAX];
-    size_t            len;
-    ngx_neon_key_t    key;
-    ngx_neon_zone_t  *zone;
+    u_char          buf[NGX_NEON_LRU_KEY_MAX];
+    ngx_neon_key_t  key;
 
-    len = ngx_neon_lookup_key(r, buf, sizeof(buf));
-
-    if (len == 0 || generation == 0) {
+    if (generation == 0 || ngx_neon_lookup_key(r, buf, &key) != NGX_OK) {
         return NGX_DECLINED;
     }
 
-    zone = ngx_neon_zone(r->conf);
-    key = ngx_neon_lookup_name(r->conf, ngx_neon_lookup_cache(r->call),
-                               neon_str(buf, len));
-
-    return ngx_neon_lru_invalidate(zone,
-                          &zone->sh->cache[ngx_neon_lookup_cache(r->call)],
-                          &key, generation);
+    return ngx_neon_lru_invalidate(ngx_neon_zone(r->conf),
+                                   ngx_neon_lookup_lru(r), &key, generation);
 }
 
 
 ngx_int_t
 ngx_neon_lookup_doubt(ngx_neon_ctl_request_t *r, uint64_t generation)
 {
-    u_char             buf[NGX_NEON_LRU_KEY_MAX];
-    size_t             len;
-    ngx_neon_key_t     key;
-    ngx_neon_zone_t   *zone;
-    ngx_neon_cache_e   cache;
+    u_char                 buf[NGX_NEON_LRU_KEY_MAX];
+    ngx_neon_key_t         key;
+    ngx_neon_lru_policy_t  policy;
 
-    len = ngx_neon_lookup_key(r, buf, sizeof(buf));
-    cache = ngx_neon_lookup_cache(r->call);
+    policy = ngx_neon_lookup_policy(r->conf, ngx_neon_lookup_cache(r->call));
 
-    if (len == 0 || generation == 0
-        || ngx_neon_lookup_policy(r->conf, cache).stale == 0)
-    {
+    if (policy.stale == 0) {
         return ngx_neon_lookup_forget(r, generation);
     }
 
-    zone = ngx_neon_zone(r->conf);
-    key = ngx_neon_lookup_name(r->conf, cache, neon_str(buf, len));
+    if (generation == 0 || ngx_neon_lookup_key(r, buf, &key) != NGX_OK) {
+        return NGX_DECLINED;
+    }
 
-    return ngx_neon_lru_expire(zone, &zone->sh->cache[cache], &key, generation,
-                               ngx_current_msec);
+    return ngx_neon_lru_expire(ngx_neon_zone(r->conf), ngx_neon_lookup_lru(r),
+                               &key, generation, ngx_current_msec);
 }
 
 
 ngx_uint_t
 ngx_neon_lookup_newer(ngx_neon_ctl_request_t *r, uint64_t generation)
 {
-    u_char            buf[NGX_NEON_LRU_KEY_MAX];
-    size_t            len;
-    ngx_neon_key_t    key;
-    ngx_neon_zone_t  *zone;
+    u_char          buf[NGX_NEON_LRU_KEY_MAX];
+    ngx_neon_key_t  key;
 
-    len = ngx_neon_lookup_key(r, buf, sizeof(buf));
-
-    if (len == 0) {
+    if (ngx_neon_lookup_key(r, buf, &key) != NGX_OK) {
         return 0;
     }
 
-    zone = ngx_neon_zone(r->conf);
-    key = ngx_neon_lookup_name(r->conf, ngx_neon_lookup_cache(r->call),
-                               neon_str(buf, len));
-
-    return ngx_neon_lru_generation(zone,
-                          &zone->sh->cache[ngx_neon_lookup_cache(r->call)],
-                          &key, ngx_current_msec)
+    return ngx_neon_lru_generation(ngx_neon_zone(r->conf),
+                                   ngx_neon_lookup_lru(r), &key,
+                                   ngx_current_msec)
            > generation;
+}
+
+
+static ngx_neon_lru_t *
+ngx_neon_lookup_lru(ngx_neon_ctl_request_t *r)
+{
+    return &ngx_neon_zone(r->conf)->sh->cache[ngx_neon_lookup_cache(r->call)];
 }
 
 
 /*
  * ACCESS: the endpoint without "-pooler", and the role.  WAKE: the endpoint as
  * it was named, and the options that the control plane is told, which are
- * sorted; nothing of the user or the database.
+ * sorted; nothing of the user or the database.  The name is in
+ * buf[NGX_NEON_LRU_KEY_MAX]; NGX_DECLINED: there is none, or a longer one.
  */
 
-size_t
-ngx_neon_lookup_key(ngx_neon_ctl_request_t *r, u_char *buf, size_t size)
+static ngx_int_t
+ngx_neon_lookup_key(ngx_neon_ctl_request_t *r, u_char *buf,
+    ngx_neon_key_t *key)
 {
     unsigned    i;
     neon_wr_t   w;
     neon_str_t  endpoint;
 
     endpoint = neon_str(r->endpoint.data, r->endpoint.len);
-    neon_wr_init(&w, buf, size);
+    neon_wr_init(&w, buf, NGX_NEON_LRU_KEY_MAX);
 
     if (r->call == NGX_NEON_CTL_ACCESS) {
         neon_wr_str(&w, neon_endpoint_normal(endpoint));
@@ -243,7 +228,13 @@ ngx_neon_lookup_key(ngx_neon_ctl_request_t *r, u_char *buf, size_t size)
         }
     }
 
-    return w.error ? 0 : neon_wr_len(&w);
+    if (w.error || neon_wr_len(&w) == 0) {
+        return NGX_DECLINED;
+    }
+
+    *key = ngx_neon_lookup_name(r->conf, ngx_neon_lookup_cache(r->call),
+                                neon_str(buf, neon_wr_len(&w)));
+    return NGX_OK;
 }
 
 

@@ -46,10 +46,6 @@ ngx_int_t ngx_neon_lookup_doubt(ngx_neon_ctl_request_t *r,
 ngx_uint_t ngx_neon_lookup_newer(ngx_neon_ctl_request_t *r,
     uint64_t generation);
 
-/* the name of a cache's entry for r; the length, or 0: it has none */
-size_t ngx_neon_lookup_key(ngx_neon_ctl_request_t *r, u_char *buf,
-    size_t size);
-
 ngx_neon_cache_e ngx_neon_lookup_cache(ngx_neon_ctl_call_e call);
 
 /*

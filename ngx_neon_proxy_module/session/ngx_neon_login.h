@@ -253,8 +253,8 @@ ngx_int_t ngx_neon_connect_failed(ngx_neon_session_t *s,
 /* within the held clock; NGX_OK: l->ctl has the answer */
 ngx_int_t ngx_neon_ask(ngx_neon_session_t *s, ngx_neon_ctl_call_e call);
 
-/* what the call was told under that generation proved wrong; it may be, where
-   it is the verifier: a password was changed, or somebody has guessed */
+/* what the call was told under that generation proved wrong; the verifier may
+   be, after a wrong password */
 void ngx_neon_ask_forget(ngx_neon_session_t *s, ngx_neon_ctl_call_e call,
     uint64_t generation);
 void ngx_neon_ask_doubt(ngx_neon_session_t *s);
