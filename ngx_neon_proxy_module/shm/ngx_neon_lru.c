@@ -33,6 +33,7 @@ static ngx_neon_lru_entry_t *ngx_neon_lru_find(ngx_neon_lru_t *lru,
     const ngx_neon_key_t *key);
 static ngx_msec_t ngx_neon_lru_expires(ngx_neon_lru_entry_t *e,
     const ngx_neon_lru_policy_t *policy);
+static ngx_msec_t ngx_neon_lru_age(ngx_neon_lru_entry_t *e, ngx_msec_t now);
 static void ngx_neon_lru_value(ngx_neon_lru_entry_t *e, ngx_msec_t now,
     ngx_msec_t expires, ngx_neon_lru_value_t *value);
 static void ngx_neon_lru_front(ngx_neon_lru_t *lru, ngx_neon_lru_entry_t *e);
@@ -290,7 +291,7 @@ ngx_neon_lru_expire(ngx_neon_zone_t *zone, ngx_neon_lru_t *lru,
     if (e && e->generation <= generation
         && !ngx_neon_lru_over(e->since + e->ttl, now))
     {
-        e->ttl = ngx_neon_lru_over(e->since, now) ? now - e->since : 0;
+        e->ttl = ngx_neon_lru_age(e, now);
         lru->stats.invalidated++;
         rc = NGX_OK;
     }
@@ -450,6 +451,15 @@ ngx_neon_lru_expires(ngx_neon_lru_entry_t *e,
 }
 
 
+/* not before it came: processes look at their clocks at different times */
+
+static ngx_msec_t
+ngx_neon_lru_age(ngx_neon_lru_entry_t *e, ngx_msec_t now)
+{
+    return ngx_neon_lru_over(e->since, now) ? now - e->since : 0;
+}
+
+
 static void
 ngx_neon_lru_value(ngx_neon_lru_entry_t *e, ngx_msec_t now,
     ngx_msec_t expires, ngx_neon_lru_value_t *value)
@@ -459,7 +469,7 @@ ngx_neon_lru_value(ngx_neon_lru_entry_t *e, ngx_msec_t now,
     value->len = e->value_len;
     value->generation = e->generation;
     value->left = ngx_neon_lru_over(expires, now) ? 0 : expires - now;
-    value->age = ngx_neon_lru_over(e->since, now) ? now - e->since : 0;
+    value->age = ngx_neon_lru_age(e, now);
     value->flags = e->flags;
 }
 

@@ -104,9 +104,9 @@ ngx_neon_zone_init(ngx_shm_zone_t *shm_zone, void *old_data)
 
         ngx_neon_zone_resize(zone, shm_zone->shm.size, sizes);
 
-        /* off: no MD5 verifier stays; on: no "no" that was one */
+        /* nobody finds them any more, but each is as good as a password */
 
-        if (old->conf->md5_verifiers != data->conf->md5_verifiers) {
+        if (old->conf->md5_verifiers && !data->conf->md5_verifiers) {
             ngx_neon_zone_forget(zone,
                                  &zone->sh->cache[NGX_NEON_CACHE_SECRET]);
         }
