@@ -518,6 +518,13 @@ reload($n, "control_plane $url",
        . q( where rolname = $1 and rolname <> 'alice'"));
 is(enter($n), refused('alice'), 'a role that the query leaves out');
 
+reload($n, "control_plane $url");
+is(enter($n, what => $where), $port, 'without the queries');
+
+reload($n, "control_plane $url",
+       q(access_query "select '192.0.2.1' as allowed_ips where $1 <> ''"));
+like(enter($n), qr/^28000 This IP address/, 'an address that it leaves out');
+
 $other->sql("alter role proxy superuser password 'pro /xy'");
 reload($n, 'control_plane ' . $url =~ s/:$port/:$theirs/r);
 is(enter($n, what => $where), $theirs, 'the server of the new URL');

@@ -358,14 +358,22 @@ is(passed(map { said($_) } @herd), 12, 'twelve that exist at once');
 is(calls('access'), 12, 'a call for each');
 is(passed(map { knock("none-$_") } 1 .. 5), 3, 'and none of them counted');
 
+# so many, which leave when three were asked for
+sub begun_and_gone {
+    my ($n_clients, $name) = @_;
+
+    my @clients = map { begun("$name-$_") } 1 .. $n_clients;
+    $cp->called(access => 3);
+    $_->drop for @clients;
+    eventually { $n_clients == (() = $n->log =~ /\(client_gone\)/g) }
+               'all have left';
+}
+
 # those who have left before it was their turn are not asked for
 exists_(map { "gone-$_" } 1 .. 20);
 nginx("limit_unknown rate=1r/m burst=3;\n");
 $cp->always(access => { delay => 2 });
-@herd = map { begun("gone-$_") } 1 .. 12;
-$cp->called(access => 3);
-$_->drop for @herd;
-eventually { 12 == (() = $n->log =~ /\(client_gone\)/g) } 'all have left';
+begun_and_gone(12, 'gone');
 $cp->always(access => undef);
 is(passed(map { knock("gone-$_") } 13 .. 17), 5, 'five others');
 cmp_ok(calls('access'), '<=', 3 + 5, 'no call for those who left');
@@ -373,10 +381,7 @@ cmp_ok(calls('access'), '<=', 3 + 5, 'no call for those who left');
 # a worker that ends with questions that are open keeps nothing of it
 nginx("limit_unknown rate=1r/m burst=3;\n");
 $cp->always(access => { hang => 1 });
-@herd = map { begun("left-$_") } 1 .. 3;
-$cp->called(access => 3);
-$_->drop for @herd;
-eventually { 3 == (() = $n->log =~ /\(client_gone\)/g) } 'all have left';
+begun_and_gone(3, 'left');
 ok($n->reload, 'reload');
 $n->log_like(qr/worker process \d+ exited with code 0/, 'the old worker ended');
 $cp->always(access => undef);

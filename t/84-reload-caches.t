@@ -130,6 +130,13 @@ is(scalar(() = $fc->notes('startup')), 1, 'the first one\'s compute is not');
 is(scalar(() = $there->notes('startup')), 2, 'used, but the other one\'s');
 is(calls(), '0 0', 'the first one is not asked');
 
+# the same URL, and another API: this one knows no projects
+$n->set(main => $other->directives =~ s/(?<=control_plane_api )v1/2023/r);
+ok($n->reload, 'reload: another API');
+$other->forget;
+refused('28P01', 'nothing of before is served', password => 'new');
+is(scalar(() = $other->calls('access')), 1, 'the control plane is asked');
+
 # an old worker still asks the first one, and learns what it says
 $cp->endpoint('ep-1-pooler', address => $fc->address);
 $other->endpoint('ep-1-pooler', address => $there->address);
@@ -147,7 +154,7 @@ sleep 1;
 $n->set(main => $other->directives);
 ok($n->reload, 'reload: to the other one, while a client waits');
 served('a new client', @pooler, password => 'new');
-is(scalar(() = $other->calls('wake')), 2, 'has a call of its own');
+is(scalar(() = $other->calls('wake')), 1, 'has a call of its own');
 
 kill CONT => $cp->{process}->pid;
 is($waits->authenticate->error_text, '', 'the one that waited is let in');
